@@ -32,9 +32,9 @@ VOCABULARY = 4096
 def write_folder(folder: Path) -> Any:
     """A model folder without a tokenizer. Returns the trainer's model, float32 on the CPU."""
     import torch
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.export import huggingface_config, write_weights_and_config
     from corpusmill.trainer.model import HybridModel, initialise
+    from corpusmill.trainer.shape import HybridConfig
 
     shape = HybridConfig(
         pattern="M-M*-M-M*-",
@@ -116,6 +116,8 @@ def main() -> None:
     options = parser.parse_args()
     if not options.tf32:
         os.environ["TRITON_F32_DEFAULT"] = "ieee"
+    # Tuning the kernels for speed takes minutes in float32.
+    os.environ["VLLM_TRITON_FORCE_FIRST_CONFIG"] = "1"
     import torch
 
     generator = torch.Generator().manual_seed(0)

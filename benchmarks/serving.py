@@ -99,8 +99,8 @@ def configuration(shape: str, context: int) -> dict[str, Any]:
     if shape in DENSE:
         return {**DENSE[shape], "max_position_embeddings": max(131072, context)}
     from corpusmill.trainer import importing, presets
-    from corpusmill.trainer.config import HybridConfig
     from corpusmill.trainer.export import huggingface_config
+    from corpusmill.trainer.shape import HybridConfig
 
     special: dict[str, int | None] = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     if shape in HYBRID:

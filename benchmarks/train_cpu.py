@@ -1,8 +1,11 @@
 """The trainer on a CPU: a model of 12M parameters beside transformers', the loader, the export."""
 
+import copy
 import json
+import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +36,9 @@ def measure_cpu(repeats: int) -> dict[str, float]:
     """Tokens a second of the 12M model, ours and transformers', of the loader, and how far exported
     logits are off, as a share of the largest.
 
-    Forward, backward and AdamW on two rows of 512 tokens, in fp32; ours in bf16 too. Seconds are
-    those of one thread, the sides take turns, and the best of each counts: other work on the
-    machine can only add to it.
+    Forward, backward and AdamW on two rows of 512 tokens: in fp32, in bf16, and ours compiled too
+    where there is a C++ compiler. Seconds are those of one thread, the sides take turns, and the
+    best of each counts: other work on the machine can only add to it.
     """
     config = read_config(
         SMALL, ["sequence_length=512", "batch_size=2", "device=cpu", "compile=false"]
@@ -43,20 +46,22 @@ def measure_cpu(repeats: int) -> dict[str, float]:
     ranks = Ranks(torch.device("cpu"))
     tokens = random_batch(config, ranks, 0).tokens[:, :-1]
     theirs, difference = exported(config, tokens)
-    optimizer = torch.optim.AdamW(theirs.train().parameters(), lr=1e-5)
-
-    def their_step() -> None:
-        theirs(tokens, labels=tokens).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
     torch.set_num_threads(1)
-    rounded = config.model_copy(update={"dtype": "bfloat16"})
+
+    def ours(**changes: Any) -> Callable[[], Any]:
+        return training_step(config.model_copy(update=changes), ranks)
+
     sides = {
-        "corpusmill": training_step(config, ranks),
-        "corpusmill_bf16": training_step(rounded, ranks),
-        "transformers": their_step,
+        "corpusmill": ours(),
+        "corpusmill_bf16": ours(dtype="bfloat16"),
+        "transformers": their_step(theirs, tokens),
+        "transformers_bf16": their_step(copy.deepcopy(theirs).bfloat16(), tokens),
     }
+    if shutil.which("c++"):
+        sides |= {
+            "corpusmill_compiled": ours(compile=True),
+            "corpusmill_bf16_compiled": ours(dtype="bfloat16", compile=True),
+        }
     best = dict.fromkeys(sides, float("inf"))
     for turn in range(repeats + 1):
         for name, step in sides.items():
@@ -70,6 +75,18 @@ def measure_cpu(repeats: int) -> dict[str, float]:
         "best_fit_loader_tokens_s": round(loader_speed("best_fit")),
         "export_logit_diff": difference,
     }
+
+
+def their_step(model: Any, tokens: Tensor) -> Callable[[], None]:
+    """One optimiser step of transformers' model."""
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-5)
+
+    def step() -> None:
+        model(tokens, labels=tokens).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
 
 
 def exported(config: TrainConfig, tokens: Tensor) -> tuple[Any, float]:

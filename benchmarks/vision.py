@@ -1,7 +1,8 @@
 """Train a reader of pages and charts from nothing, and measure it on what it never saw.
 
     python benchmarks/vision.py --documents FILE.parquet --fonts FOLDER --output FOLDER
-        [--seconds 560] [--processes N] [--compile] [--tiny]
+        [--seconds 560] [--processes N] [--compile] [--large | --tiny]
+    python benchmarks/vision.py --read EXPORT --documents ... --fonts ... --output ... [--large]
 
 One command, on a machine with one GPU and some cores: train a tokenizer; draw and pack pages, and
 charts with a question (a fifth of the images), on all cores, while the GPU trains the language
@@ -21,8 +22,9 @@ image, and another chart's image.
 
 The output has results.json, fourteen pages and six charts as PNG with what was read (twenty.tar),
 the images of the sets with what was read (pages.tar), and the export in parts (model.tar.xz.*). All
-are written as the run goes. --tiny runs the whole on a CPU in minutes, and learns little. The last
-line is JSON.
+are written as the run goes. --large has pages of 168 pixels and about 70 letters, and not of
+112 and 25. --tiny runs the whole on a CPU in minutes, and learns little. --read only reads, with
+the export of an earlier run; a CPU takes some minutes. The last line is JSON.
 """
 
 import argparse
@@ -46,7 +48,7 @@ import torch  # noqa: E402
 from corpusmill.benchmarks import vision_charts, vision_pages, vision_reading  # noqa: E402
 from corpusmill.benchmarks.vision_charts import HeldOutChart  # noqa: E402
 from corpusmill.benchmarks.vision_pages import Drawing, HeldOutPage  # noqa: E402
-from corpusmill.benchmarks.vision_sizes import FULL, TINY  # noqa: E402
+from corpusmill.benchmarks.vision_sizes import FULL, LARGE, TINY  # noqa: E402
 from corpusmill.benchmarks.vision_training import (  # noqa: E402
     Run,
     measure_letters,
@@ -197,12 +199,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=560)
     parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) - 2))
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--read", type=Path)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     options.loaders = max(1, options.processes - 3)  # the trainer wants its core
-    run = Run(options, TINY if options.tiny else FULL, Path(options.work))
-    shutil.rmtree(run.work, ignore_errors=True)
+    size = TINY if options.tiny else LARGE if options.large else FULL
+    run = Run(options, size, Path(options.work))
+    if not options.read:  # the export may lie there
+        shutil.rmtree(run.work, ignore_errors=True)
     Path(options.output).mkdir(parents=True, exist_ok=True)
     benchmark(run)
     print(json.dumps(run.results))
@@ -218,6 +224,16 @@ def benchmark(run: Run) -> None:
         "paper": {"width": size.tile, "height": size.tile, "max_columns": 1, **size.paper},
         "max_pages": None,
     }
+    multiprocessing.set_forkserver_preload(
+        ["torch", "corpusmill.vision.build", "corpusmill.benchmarks.vision_pages"]
+    )
+    context = multiprocessing.get_context("forkserver")
+    if options.read:
+        with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+            sets = held_out_sets(run, pool, held_out, render)
+            held = {name: future.result() for name, future in sets.items()}
+        read(run, options.read, held)
+        return
     if shutil.disk_usage("/dev/shm").free < SHARED_BYTES:
         options.loaders = 0  # batches of other processes come through there
     some_text = [row["text"] for row in held_out[:TEXTS]]
@@ -238,10 +254,6 @@ def benchmark(run: Run) -> None:
             "card": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU",
         },
     )
-    multiprocessing.set_forkserver_preload(
-        ["torch", "corpusmill.vision.build", "corpusmill.benchmarks.vision_pages"]
-    )
-    context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
         texts = pack_texts(run, pool, training_rows, tokenizer)
         sets = held_out_sets(run, pool, held_out, render)

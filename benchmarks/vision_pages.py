@@ -27,8 +27,8 @@ from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
 
 PIECE = 3000  # characters: no document fills a shard alone
-TEXT_PIECE = 300  # characters of a row without an image
-TEXT_SHARE = 0.1  # rows without an image for each with one
+TEXT_PIECE = 2.2  # characters of a row without an image for each token of a row
+TEXT_SHARE = 0.15  # rows without an image for each with one
 SHARD_PAGES = 450  # about: a few seconds of one core
 SHORT_SHARE = 0.15  # of the text is on short pages: about a third of the pages
 SHORTEST = 4  # characters
@@ -128,7 +128,7 @@ def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
         rng.shuffle(drawn)
         short = round(SHORT_SHARE * len(drawn))
         drawn = [*drawn[short:], *pieces(drawn[:short], drawing.characters, rng)]
-        plain = list(pieces(here, TEXT_PIECE))
+        plain = list(pieces(here, round(TEXT_PIECE * drawing.longest)))
         wanted = round(TEXT_SHARE * size * (1 + RANDOM_SHARE) / drawing.characters)
         chosen = rng.sample(plain, min(len(plain), wanted))
         chosen = [{**row, "id": f"{row['id']}/text"} for row in chosen]

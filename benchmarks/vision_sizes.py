@@ -1,10 +1,10 @@
-"""The sizes of `benchmarks/vision.py`: FULL for one GPU, TINY for a CPU.
+"""The sizes of `benchmarks/vision.py`: FULL and LARGE for one GPU, TINY for a CPU.
 
 Letters are about twice as high as a patch: then a patch holds one letter or less, which an encoder
 learns many times as fast as patches with several (docs/lab-log.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -20,7 +20,7 @@ class Size:
     characters: int  # of a page, about
     vocabulary: int
     longest: int  # tokens of a row
-    window: int  # tokens of a row of the language model
+    window: int  # tokens of a row of the language model; `longest`, or it forgets what is further
     batch: int
     text_batch: int
     text_steps: int
@@ -52,9 +52,9 @@ FULL = Size(
     characters=32,
     vocabulary=512,
     longest=128,
-    window=256,
+    window=128,
     batch=128,
-    text_batch=128,
+    text_batch=256,
     text_steps=1000,
     rates={"text": 2e-3, "letters": 1e-3, "projector": 1e-3, "all": 8e-4},
     probe=60,
@@ -63,6 +63,17 @@ FULL = Size(
     pages=250,
     charts=240,
     most=80,
+)
+LARGE = replace(
+    FULL,
+    tile=168,
+    characters=72,
+    longest=256,
+    window=256,
+    batch=64,  # as many patches in a step as FULL has
+    text_batch=128,
+    pages=200,
+    most=160,
 )
 TINY = Size(
     tile=112,

@@ -21,10 +21,12 @@ from corpusmill.classifiers.packed_encoder import (
     Pooling,
     packed,
 )
+from corpusmill.manifests.errors import ModelError
 from torch import Tensor
 from torch.nn import functional
 
-BLOCK = 32  # texts that a thread tokenises at a time; few, so that the first batch begins soon
+# Texts that a thread tokenises at a time. The first blocks are small, so that the GPU begins soon.
+FIRST_BLOCKS, FIRST_BLOCK, BLOCK = 32, 8, 32
 MOST_THREADS = 16  # a core tokenises about 1,000 texts a second to 512 tokens
 # Characters a token of the first try. Text is seldom longer; then the whole is tokenised.
 FIRST_TRY = 6
@@ -39,21 +41,33 @@ class Packer:
 
     model: of transformers, in evaluation mode, on `device`; its head, which is small, is brought to
     float32, so that grades are not rounded to bfloat16. tokenizer: of transformers, with a backend
-    of the tokenizers library. batch_tokens: tokens of a batch, at most.
+    of the tokenizers library. batch_tokens: tokens of a batch, at most. replayed: as for
+    `PackedEncoder`. Raises ModelError if the model has fewer positions than `max_tokens`.
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, max_tokens: int, batch_tokens: int, device: str
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        max_tokens: int,
+        batch_tokens: int,
+        device: str,
+        replayed: bool = False,
     ) -> None:
-        tokenizer(
-            "", truncation=True, max_length=max_tokens
-        )  # leaves these settings in the backend
+        tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
         # A copy, because threads share it, and the original changes with each caller's settings.
         self.tokenizer = type(tokenizer.backend_tokenizer).from_str(
             tokenizer.backend_tokenizer.to_str()
         )
         self.model, self.padding = model, tokenizer.pad_token_id
-        self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda")
+        self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda", replayed=replayed)
+        if max_tokens > self.encoder.most_tokens:
+            raise ModelError(
+                f"max_tokens is {max_tokens}, and the encoder knows {self.encoder.most_tokens} "
+                "positions",
+                f"set max_tokens to {self.encoder.most_tokens} or less",
+            )
         self.max_tokens, self.batch_tokens, self.device = max_tokens, batch_tokens, device
         for part in (getattr(model, "classifier", None), getattr(model.base_model, "pooler", None)):
             if part is not None:
@@ -70,9 +84,9 @@ class Packer:
         with torch.inference_mode():
             for batch in batches(placed, self.max_tokens, self.batch_tokens):
                 ids = [ids if len(ids) else np.array([self.padding]) for _, ids in batch]
-                rows = forward(
-                    packed(ids, self.encoder.first_position, self.max_tokens, self.device)
-                )
+                alike = _is_full(batch, self.max_tokens, self.batch_tokens)
+                first = self.encoder.first_position
+                rows = forward(packed(ids, first, self.max_tokens, self.device, alike=alike))
                 here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=self.device == "cuda")
                 here.copy_(rows, non_blocking=True)
                 waiting.append(([place for place, _ in batch], here))
@@ -93,6 +107,7 @@ def can_pack(model: Any, tokenizer: Any) -> bool:
         and getattr(config, "position_embedding_type", "absolute") == "absolute"
         and not config.is_decoder
         and tokenizer.is_fast
+        and tokenizer.truncation_side == "right"
     )
 
 
@@ -126,15 +141,12 @@ def _cut_at_blank(text: str, characters: int) -> str:
 
 def tokenised(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Iterator[Placed]:
     """(place, ids) of each text in order, some blocks ahead of who takes them."""
-    threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
+    threads = min(MOST_THREADS, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[list[Ids]]] = deque()
-        starts = iter(range(0, len(texts), BLOCK))
         place = 0
-        for start in starts:
-            waiting.append(
-                pool.submit(token_ids, tokenizer, texts[start : start + BLOCK], max_tokens)
-            )
+        for block in _blocks(texts):
+            waiting.append(pool.submit(token_ids, tokenizer, block, max_tokens))
             if len(waiting) > 4 * threads:
                 for ids in waiting.popleft().result():
                     yield place, ids
@@ -143,6 +155,14 @@ def tokenised(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Iterator
             for ids in future.result():
                 yield place, ids
                 place += 1
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    small = FIRST_BLOCKS * FIRST_BLOCK
+    for start in range(0, min(small, len(texts)), FIRST_BLOCK):
+        yield texts[start : start + FIRST_BLOCK]
+    for start in range(small, len(texts), BLOCK):
+        yield texts[start : start + BLOCK]
 
 
 def batches(texts: Iterable[Placed], full_length: int, batch_tokens: int) -> Iterator[list[Placed]]:
@@ -154,11 +174,11 @@ def batches(texts: Iterable[Placed], full_length: int, batch_tokens: int) -> Ite
     full: list[Placed] = []
     mixed: list[Placed] = []
     size = 0
-    most_full = max(1, batch_tokens // full_length)
+    room = _room(full_length, batch_tokens)
     for placed in texts:
         if len(placed[1]) == full_length:
             full.append(placed)
-            if len(full) == most_full:
+            if len(full) == room:
                 yield full
                 full = []
             continue
@@ -175,6 +195,16 @@ def batches(texts: Iterable[Placed], full_length: int, batch_tokens: int) -> Ite
         size += len(placed[1])
     if mixed:
         yield mixed
+
+
+def _is_full(batch: Sequence[Placed], full_length: int, batch_tokens: int) -> bool:
+    """Whether it is a batch of texts of full length, with as many as there is room for."""
+    lengths = {len(ids) for _, ids in batch}
+    return len(batch) == _room(full_length, batch_tokens) and lengths == {full_length}
+
+
+def _room(full_length: int, batch_tokens: int) -> int:
+    return max(1, batch_tokens // full_length)
 
 
 def vectors(

@@ -11,8 +11,8 @@ are most published scorers. Others run as transformers has them (`encoder`).
 Shapes: T tokens of N texts, H width, A heads, D = H / A.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -36,7 +36,8 @@ class Packed:
     """Texts in a row.
 
     ids, positions: int64 [T]. starts: int32 [N + 1], where each text begins, and T. longest: tokens
-    that no text exceeds. length: the tokens of every text, if they are alike.
+    that no text exceeds. length: the tokens of every text, if they are alike and there are many
+    batches of this shape, for which kernels are chosen once.
     """
 
     ids: Tensor
@@ -46,12 +47,16 @@ class Packed:
     length: int | None
 
 
-def packed(texts: Sequence[Ids], first_position: int, longest: int, device: str) -> Packed:
-    """The batch on the device. On CUDA the copy runs beside what the GPU computes."""
+def packed(
+    texts: Sequence[Ids], first_position: int, longest: int, device: str, *, alike: bool
+) -> Packed:
+    """The batch on the device. On CUDA the copy runs beside what the GPU computes.
+
+    alike: all texts have the same length, and most batches are of this shape.
+    """
     lengths = np.array([len(text) for text in texts])
     starts = np.concatenate([[0], np.cumsum(lengths)])
     positions = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + first_position
-    alike = bool((lengths == lengths[0]).all())
 
     def moved(values: np.typing.NDArray[Any], dtype: torch.dtype) -> Tensor:
         made = torch.from_numpy(values).to(dtype)
@@ -73,11 +78,18 @@ class PackedEncoder:
     torch.compile, which takes some seconds for a shape once a process. joined_gelu: GELU in the
     product before it, by its tanh formula (off by 5e-4 at most, less than bfloat16 rounds an input
     of 2 to). alike: texts of one length by PyTorch's own attention, which is faster than that for
-    mixed lengths.
+    mixed lengths. replayed: batches of such texts as a CUDA graph, which one call launches. A batch
+    has some hundred kernels, and threads that tokenise would hold up each launch.
     """
 
     def __init__(
-        self, body: Any, *, compiled: bool = True, joined_gelu: bool = True, alike: bool = True
+        self,
+        body: Any,
+        *,
+        compiled: bool = True,
+        joined_gelu: bool = True,
+        alike: bool = True,
+        replayed: bool = False,
     ) -> None:
         config = body.config
         self.body, self.heads, self.alike = body, config.num_attention_heads, alike
@@ -88,10 +100,20 @@ class PackedEncoder:
             config.pad_token_id + 1 if FIRST_POSITION[config.model_type] == "padding" else 0
         )
         self.most_tokens = config.max_position_embeddings - self.first_position
+        self._replayed = replayed
+        self._graphs: dict[tuple[int, int, Pooling], _Graph] = {}
         self._joined = [_joined(layer.attention.self) for layer in body.encoder.layer]
 
     def pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
         """One vector for each text, float32 [N, H]: the mean of its tokens, or its first token."""
+        if not (self._replayed and self.alike and batch.length):
+            return self._pooled(batch, pooling)
+        shape = (len(batch.ids), batch.length, pooling)
+        if shape not in self._graphs:
+            self._graphs[shape] = _Graph(lambda static: self._pooled(static, pooling), batch)
+        return self._graphs[shape].replay(batch)
+
+    def _pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
         x_TH = self._embeddings(self.body.embeddings, batch.ids, batch.positions)
         *layers, last = zip(self.body.encoder.layer, self._joined, strict=True)
         for layer, (weight, bias) in layers:
@@ -145,6 +167,27 @@ class PackedEncoder:
             assert isinstance(mixed, Tensor)
             return mixed.flatten(1)
         return _attend_one_by_one(q_TAD, k_TAD, v_TAD, starts_q.tolist(), batch.starts.tolist())
+
+
+class _Graph:
+    """A forward pass for batches of one shape, recorded once. It keeps the memory that it needs."""
+
+    def __init__(self, forward: Callable[[Packed], Tensor], batch: Packed) -> None:
+        self._batch = replace(batch, ids=batch.ids.clone())  # all but the ids is the same each time
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(2):  # compiles, and chooses kernels
+                forward(self._batch)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._found = forward(self._batch)
+
+    def replay(self, batch: Packed) -> Tensor:
+        self._batch.ids.copy_(batch.ids)
+        self._graph.replay()
+        return self._found.clone()
 
 
 def _attend_one_by_one(

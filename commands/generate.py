@@ -24,8 +24,8 @@ def generate(
         typer.Option(
             "--prompt",
             "-p",
-            help="The text to continue. Without --prompt and --input, it is read from standard "
-            "input.",
+            help="The text to continue, or what is asked about each --image. Without --prompt, "
+            "--input and --image, it is read from standard input.",
         ),
     ] = None,
     input: Annotated[

@@ -71,22 +71,13 @@ def print_finished(folder: str, manifest: "Manifest") -> None:
     from corpusmill.manifests.looking.tables import stage_line
 
     typer.echo(stage_line(folder, manifest))
-    if scans := _scans(manifest):
-        typer.echo(
-            f"{scans:,} PDF files have pages without text: `corpusmill ocr` reads them, "
-            f"with --input '{folder.rstrip('/')}/excluded/*.parquet'"
-        )
+    if "extract" in manifest.verbs:
+        from corpusmill.stages.extract.scans_left import remark
+
+        if said := remark(folder, manifest):
+            typer.echo(said)
     for output in manifest.outputs:
         if output.name == "summary.txt":
             from corpusmill.manifests.storage import read_bytes
 
             typer.echo(read_bytes(output.path).decode().rstrip())
-
-
-def _scans(manifest: "Manifest") -> int:
-    """PDF files that `extract` left out because pages of them have no text."""
-    if "extract" not in manifest.verbs:
-        return 0
-    from corpusmill.stages.extract.pdf import SCANS
-
-    return sum(account.excluded.get(reason, 0) for account in manifest.totals for reason in SCANS)

@@ -28,6 +28,7 @@ import pyarrow as pa
 import torch
 from corpusmill.compression.distillation import chunk_tokens, logits_of
 from corpusmill.compression.ranking import Importance, LayerScore
+from corpusmill.manifests.errors import ModelError
 from corpusmill.trainer.layers import AttentionMixer, FeedForwardMixer, MambaMixer
 from corpusmill.trainer.model import Block, HybridModel
 from corpusmill.trainer.shape import HybridConfig
@@ -167,7 +168,10 @@ def measure_layers(model: HybridModel, batches: Iterable[Tensor], score: LayerSc
 
 
 def merge(pieces: Iterable[Parts], layer_sequences: int) -> Parts:
-    """The scores, from the sums of all pieces. layer_sequences: those that scored layers."""
+    """The scores, from the sums of all pieces. layer_sequences: those that scored layers.
+
+    Raises ModelError if one is no number.
+    """
     sums: dict[tuple[str, int], NDArray[np.float64]] = {}
     for piece in pieces:
         for key, values in piece.items():
@@ -180,6 +184,11 @@ def merge(pieces: Iterable[Parts], layer_sequences: int) -> Parts:
             scores[part, WHOLE] = scores.get((part, WHOLE), 0.0) + np.sqrt(values)
         else:
             scores[part, layer] = np.sqrt(values)
+    if not all(np.isfinite(values).all() for values in scores.values()):
+        raise ModelError(
+            "the parent computes something else than numbers",
+            "check its weights; what overflows in bfloat16 may fit into float32 (`dtype`)",
+        )
     return scores
 
 

@@ -9,7 +9,8 @@ The 95 % half-width of a difference has two parts, added as squares:
 - other items: 1.96 standard errors of the difference over items, each item's mean over the seeds.
 
 The spread of a difference is the standard deviation of its mean over the seeds between the last
-readings. A difference smaller than its half-width or its spread is not a gain.
+readings. A difference smaller than its half-width or its spread is not a gain, and one of a single
+seed is none either.
 """
 
 import functools
@@ -90,13 +91,16 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """better, worse, or unclear; empty for the baseline."""
+        """better, worse, or unclear; empty for the baseline.
+
+        With one seed it is unclear: another seed might say the opposite.
+        """
         found = self.difference
         if found is None:
             return ""
-        if found.half_width is None or abs(found.value) <= max(
-            found.half_width, found.spread or 0.0
-        ):
+        if found.of_seeds is None or found.half_width is None:
+            return "unclear"
+        if abs(found.value) <= max(found.half_width, found.spread or 0.0):
             return "unclear"
         return "better" if (found.value > 0) == (self.metric in LARGER_IS_BETTER) else "worse"
 

@@ -18,7 +18,7 @@ from corpusmill.evaluation.task import (
     Task,
     TextTask,
 )
-from corpusmill.evaluation.templates import BadItem, rendered, value_of
+from corpusmill.evaluation.templates import BadItem, rendered, text_of, value_of
 
 Row = Mapping[str, Any]
 Pair = tuple[str, str]  # a context and the continuation that is scored after it
@@ -171,11 +171,11 @@ def _solved(task: Task, row: Row) -> str:
 def _choices(task: ChoiceTask, row: Row) -> tuple[list[str], list[str], tuple[str, ...]]:
     """Contexts, continuations, and the texts whose bytes count, one of each for a choice."""
     if task.contexts:
-        contexts = [str(text) for text in _list(task.contexts, row)]
+        contexts = [str(text_of(text)) for text in _list(task.contexts, row)]
         continuation = rendered(task.continuation, row)
         scored = task.delimiter + continuation
         return contexts, [scored] * len(contexts), (continuation,) * len(contexts)
-    choices = tuple(str(text) for text in _list(task.choices, row))
+    choices = tuple(str(text_of(text)) for text in _list(task.choices, row))
     if not all(choices):
         raise BadItem("a choice is empty")
     context = rendered(task.context, row)
@@ -193,8 +193,10 @@ def _gold(task: ChoiceTask, row: Row, choices: int) -> int:
     value = value_of(task.gold, row)
     try:
         gold = int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadItem(f"gold is {value!r}, not a number") from error
+    if isinstance(value, float) and gold != value:
+        raise BadItem(f"gold is {value!r}, not a whole number")
     if not 0 <= gold < choices:
         raise BadItem(f"gold is {gold}, and there are {choices} choices")
     return gold
@@ -203,7 +205,7 @@ def _gold(task: ChoiceTask, row: Row, choices: int) -> int:
 def _right(task: AnswerTask, row: Row) -> tuple[str, ...]:
     value = value_of(task.answer, row)
     spellings = value if isinstance(value, list | tuple) else [value]
-    right = tuple(str(text) for text in spellings if str(text).strip())
+    right = tuple(str(text_of(text)) for text in spellings if str(text).strip())
     if not right:
         raise BadItem("there is no right answer")
     return right

@@ -34,6 +34,7 @@ SUFFIX = ".yaml"
 Template = Annotated[str, AfterValidator(check_template)]
 Expression = Annotated[str, AfterValidator(check_expression)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
+StopText = Annotated[str, Field(min_length=1)]
 
 
 class ItemFile(Settings):
@@ -142,7 +143,7 @@ class AnswerTask(Task):
     """The right answer, or a list of spellings that are right."""
     delimiter: str = " "
     """Between question and answer in the examples."""
-    stop: tuple[str, ...] = ("\n\n",)
+    stop: tuple[StopText, ...] = ("\n\n",)
     """Texts at which the answer ends."""
     max_tokens: PositiveInt = 256
     """The longest answer."""
@@ -168,7 +169,7 @@ class CodeTask(Task):
     """Between context and solution in the examples."""
     program: Template
     """The program that is run. `completion` is what the model wrote."""
-    stop: tuple[str, ...] = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n```")
+    stop: tuple[StopText, ...] = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n```")
     """Texts at which the program ends."""
     max_tokens: PositiveInt = 512
     """The longest program."""

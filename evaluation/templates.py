@@ -1,8 +1,8 @@
 """Jinja templates and expressions of task files, over one row of data.
 
 They run in Jinja's sandbox, so a task file from elsewhere reads a row and nothing else. A column
-that is not there is an error, never an empty text. One filter is ours: `boxed` gives the content of
-a LaTeX text's last box.
+that is not there, or is null, is an error, never an empty text. One filter is ours: `boxed` gives
+the content of a LaTeX text's last box.
 """
 
 import functools
@@ -15,16 +15,26 @@ from corpusmill.manifests.errors import RecipeError
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+
+class BadItem(Exception):
+    """A row that cannot become a question. The text says why."""
+
+
+def text_of(value: Any) -> Any:
+    """`value`, to be written as text. Raises BadItem if it is null."""
+    if value is None:
+        raise BadItem("a text is null")
+    return value
+
+
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
-    undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=text_of
 )
 
 
 _ENVIRONMENT.filters["boxed"] = last_boxed
-
-
-class BadItem(Exception):
-    """A row that cannot become a question. The text says why."""
+# What a template or an expression of a task file raises over a row that is not as it expects.
+_FAULTS = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
 
 
 def check_template(text: str) -> str:
@@ -58,18 +68,18 @@ def rendered(template: str, row: Mapping[str, Any]) -> str:
     """The text of a template. Raises BadItem."""
     try:
         return _template(template).render(row)
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
+    except _FAULTS as error:
         raise BadItem(_line(error)) from error
 
 
 def value_of(expression: str, row: Mapping[str, Any]) -> Any:
     """The value of an expression. Raises BadItem."""
     try:
-        value = _expression(expression)(**row)
+        value = _expression(expression)(row)
         if isinstance(value, StrictUndefined):
             str(value)  # raises UndefinedError
         return value
-    except (TemplateError, TypeError, ValueError, KeyError, IndexError) as error:
+    except _FAULTS as error:
         raise BadItem(_line(error)) from error
 
 

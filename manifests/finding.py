@@ -75,7 +75,11 @@ def is_glob(pattern: str) -> bool:
 def _globbed(pattern: str) -> list[str]:
     if is_remote(pattern):
         with reaching(pattern) as (store, inner):
-            return names(pattern, store.glob(inner))
+            found = store.glob(inner, detail=True)
+            files = [path for path, info in found.items() if info["type"] == "file"]
+        # As in Python's glob, a sign stands for no hidden file or folder.
+        hidden = "/." in pattern
+        return [path for path in names(pattern, files) if hidden or "/." not in path]
     return [
         path for path in glob.glob(storage.local(pattern), recursive=True) if os.path.isfile(path)
     ]

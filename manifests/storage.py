@@ -30,6 +30,7 @@ from corpusmill.manifests.stores import (
     make_new,
     reaching,
     version_of,
+    writing,
 )
 
 _CHUNK = 8 << 20
@@ -184,8 +185,7 @@ def _remote_spool(path: str) -> Iterator[Any]:
     with tempfile.NamedTemporaryFile(suffix=PARTIAL) as spool:
         yield spool
         spool.flush()
-        with reaching(path) as (store, inner):
-            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+        with writing(path) as (store, inner):
             store.put_file(spool.name, inner)
             size = os.path.getsize(spool.name)
             ensure_whole(store, inner, size, lambda: store.put_file(spool.name, inner))

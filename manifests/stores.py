@@ -12,6 +12,9 @@ from corpusmill.manifests.errors import CorpusmillError, ReadFailed, StorageErro
 
 UPLOADS = 3  # attempts, if a store keeps only a part of a file
 
+# Stores of buckets need no folders, and s3fs would make a bucket whose name is misspelt.
+_BUCKETS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+
 # Keys of a file's version, in fsspec's info -> in our digests. A version changes with the bytes. It
 # is the same in a listing and in a head request. Google has a generation; S3, Azure and web servers
 # have an ETag; the hub has a blob. S3's version id comes in head requests only, so it is not used.
@@ -66,13 +69,30 @@ def reaching(path: str) -> Iterator[tuple[Any, str]]:
         ) from error
 
 
+@contextmanager
+def writing(path: str) -> Iterator[tuple[Any, str]]:
+    """As `reaching`, for a write. Folders are made, buckets are not.
+
+    Raises StorageError if the store cannot be reached or refuses, or has no such bucket.
+    """
+    with reaching(path) as (store, inner):
+        if not path.startswith(tuple(f"{name}://" for name in _BUCKETS)):
+            store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            yield store, inner
+        except FileNotFoundError as error:
+            root = "/".join(path.split("/")[:3])
+            raise StorageError(
+                f"cannot write to {root} ({_line(error)})", "make the bucket, or check its name"
+            ) from error
+
+
 def make_new(path: str, data: bytes) -> None:
     """Make a remote file in one step. A file that is there already stays as it is.
 
     A store that cannot do so writes over it. Raises StorageError.
     """
-    with reaching(path) as (store, inner):
-        store.makedirs(inner.rsplit("/", 1)[0], exist_ok=True)
+    with writing(path) as (store, inner):
         try:
             store.pipe_file(inner, data, mode="create")
         except FileExistsError:

@@ -99,6 +99,9 @@ def run_recipe(
     display.current().say(f"{recipe.name}: checking settings, models and inputs")
     for item in planned:
         _check(item, runner.here, [other.folder for other in planned])
+    for before, item in itertools.permutations(planned, 2):
+        if before.folder in item.patterns and not any(named_steps(before.group.steps[-1].settings)):
+            item.job.stage.fused[0].refuse_after(before.job.stage.fused[-1])
     manifests = []
     for item in planned:
         manifests.append(_run(item, runner))

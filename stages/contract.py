@@ -175,6 +175,12 @@ class Stage(Settings):
         here: the stage will run on this machine, whose devices and packages can be looked at.
         """
 
+    def refuse_after(self, before: "Stage") -> None:
+        """Raises CorpusmillError if it cannot read what `before` will write.
+
+        Called before any stage of a recipe runs, if the step reads the folder of `before`.
+        """
+
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         """Inputs beside the main one: name -> stage folders, files or globs (`Inputs.named`)."""
         return {}

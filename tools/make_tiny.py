@@ -115,7 +115,10 @@ def make_pairs(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     from corpusmill.tools.evaluate_tiny import evaluate_model
 
-    print(evaluate_model(options.model, options.text, options.pairs, options.card))
+    found = evaluate_model(
+        options.model, options.text, options.pairs, options.card, options.threads
+    )
+    print(found)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -152,6 +155,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=20,
         help="per kind of noise; ten times as many with mixed noise",
+    )
+    evaluation.add_argument(
+        "--threads", type=int, default=2, help="of the CPU; 1 on a busy machine"
     )
     evaluation.add_argument(
         "--card", type=Path, help="write the table into this README between its markers"

@@ -143,7 +143,7 @@ def catalogue(
     if eval_fraction > 0 and not any(group.longest > 1 for group in held_out):
         raise CorpusmillError(
             f"no document falls into the held-out fraction {eval_fraction}",
-            "raise eval_fraction, or set it to 0 to train without a held-out loss",
+            "raise eval_fraction; only `train` takes 0, and then has no held-out loss",
         )
     return Catalogue(
         paths,

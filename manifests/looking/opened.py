@@ -11,7 +11,7 @@ from corpusmill.manifests.looking.find import finished_stages
 from corpusmill.manifests.looking.inspect import StageRow, stage_rows
 from corpusmill.manifests.looking.sample import sample
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.parquet_files import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,8 +112,7 @@ class Documents:
 
     def arrow(self) -> pa.Table:
         """All in memory, as one Arrow table."""
-        tables = list(self)
-        return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+        return pa.concat_tables(list(self) or [self._no_rows()], promote_options="permissive")
 
     def pandas(self) -> "pd.DataFrame":
         """All in memory, as pandas."""
@@ -130,10 +129,20 @@ class Documents:
         return found
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        first = next(iter(self), pa.table({}))
+        first = next(iter(self), None)
+        if first is None:
+            first = self._no_rows()
         batches = (batch for table in self for batch in table.cast(first.schema).to_batches())
         reader = pa.RecordBatchReader.from_batches(first.schema, batches)
         return reader.__arrow_c_stream__(requested_schema)
+
+    def _no_rows(self) -> pa.Table:
+        """The columns without a row, as far as a file has them."""
+        for artifact in self.manifest.documents(self.part):
+            if artifact.path.endswith(".parquet"):
+                table = schema_of(artifact).empty_table()
+                return table if self.columns is None else table.select(list(self.columns))
+        return pa.table({})
 
     def __repr__(self) -> str:
         return f"<{len(self):,} documents>"

@@ -49,7 +49,7 @@ def make_table(
         raise InputError(f"{manifest.folder} holds no rows in {what}", "choose another stage")
     for path in paths[:1]:
         if is_remote(path):
-            database.register_filesystem(filesystem(path)[0])
+            _register(database, path)
         elif not storage.exists(path):
             raise InputError(f"{path} is missing", "run the stage again")
     begin = len(manifest.folder.rstrip("/")) + 2
@@ -60,6 +60,14 @@ def make_table(
         "hive_partitioning = false)"
     )
     return [row[0] for row in database.execute(f"DESCRIBE {name}").fetchall()]
+
+
+def _register(database: "duckdb.DuckDBPyConnection", path: str) -> None:
+    """Let the database read from the store of a remote path. A store may be registered once."""
+    store = filesystem(path)[0]
+    protocols = (store.protocol,) if isinstance(store.protocol, str) else store.protocol
+    if not any(map(database.filesystem_is_registered, protocols)):
+        database.register_filesystem(store)
 
 
 def quoted(text: str) -> str:

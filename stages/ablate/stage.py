@@ -33,6 +33,7 @@ from corpusmill.stages.contract import Account, Inputs, Pass, Passes
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
 ARM = "arm:"  # before the names of inputs
+COMPARISON = 2  # of its rules: a new number compares the runs anew and trains none
 
 
 class Ablate(SmallRuns):
@@ -100,7 +101,9 @@ class Ablate(SmallRuns):
             name=self.name,
             shards={"comparison": trained.outputs()},
             work=partial(_compare, self),
-            depends_on=json.dumps([list(self.arms), list(self.seeds), self.compared_with]),
+            depends_on=json.dumps(
+                [list(self.arms), list(self.seeds), self.compared_with, COMPARISON]
+            ),
             final=True,
         )
 

@@ -26,6 +26,11 @@ def picture_of(request: Request) -> bytes:
     return base64.b64decode(part["image_url"]["url"].removeprefix(_PREFIX))
 
 
+def picture_size(request: Request) -> int:
+    """Characters of the images in a request."""
+    return sum(len(part["image_url"]["url"]) for part in _parts(request) if "image_url" in part)
+
+
 def harmless_content(request: Request) -> str | list[dict[str, Any]]:
     """The content of a short request of the same kind, with an image or without."""
     if not _parts(request):

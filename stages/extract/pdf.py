@@ -16,6 +16,7 @@ from typing import Any
 from corpusmill.stages.extract.html import Page, clean
 
 MIME = "application/pdf"
+REVISION = 2  # raised when the same file gives other rows
 SCANS = ("pdf.no_text", "pdf.scanned_pages")  # reasons of files that `ocr` can read
 PASSWORD = 4  # PDFium's FPDF_ERR_PASSWORD
 FULL = 0.75  # of the width of its page: a shorter line ends a paragraph
@@ -41,7 +42,7 @@ class PdfError(Exception):
 
 def version() -> str:
     """All that decides the text besides the file."""
-    return f"pypdfium2 {importlib.metadata.version('pypdfium2')}"
+    return f"pypdfium2 {importlib.metadata.version('pypdfium2')} revision {REVISION}"
 
 
 def read(content: bytes, most_pages: int) -> Page:

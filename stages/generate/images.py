@@ -10,7 +10,7 @@ from corpusmill.stages.generate.typed import Say
 
 
 def read_images(options: Options, say: Say) -> int:
-    """Read all files. Returns how many could not be read.
+    """Read all files, or answer the prompt about each. Returns how many could not be read.
 
     One file gives its text. Several files, or `as_json`, give a JSON line each, in the order of the
     files. Raises CorpusmillError if there is no such model, device or file.
@@ -41,8 +41,9 @@ def read_images(options: Options, say: Say) -> int:
         device.type,
         compute_dtype(options.dtype, device),
     )
-    pages = (contents[place] for place in good)
-    for number, text in reader.read(pages, options.defaults.max_tokens):
+    pages = [contents[place] for place in good]
+    questions = [options.prompt or ""] * len(pages)
+    for number, text in reader.read(pages, options.defaults.max_tokens, questions):
         lines[good[number]] = {"image": files[good[number]], "answer": text}
     if len(files) == 1 and not options.as_json and not failed:
         say(lines[0]["answer"] + "\n")

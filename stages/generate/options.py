@@ -9,7 +9,8 @@ from corpusmill.stages.generate.records import Record
 @dataclass(frozen=True)
 class Options:
     """prompt: a text. input: a file of JSON lines; `-` is standard input. Without both, standard
-    input is the prompt. images: files to read, with a model that reads images. samples: answers to
+    input is the prompt. images: files to read, with a model that reads images; the prompt is then
+    what is asked about each. samples: answers to
     each prompt. slots: prompts that are answered at the same time.
 
     Raises InputError if options exclude one another.
@@ -36,7 +37,6 @@ class Options:
         if not self.images:
             return
         chosen = {
-            "--prompt": self.prompt is not None,
             "--input": self.input is not None,
             "--chat": self.chat,
             "--n": self.samples > 1,

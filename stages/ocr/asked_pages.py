@@ -8,24 +8,24 @@ import itertools
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from corpusmill.manifests.schema import seed_for
 from corpusmill.prompts.loader import PLACEHOLDER, Prompt
 from corpusmill.stages.engines.contract import Completion, Message, Request
-from corpusmill.stages.engines.pictures import picture_part
+from corpusmill.stages.engines.pictures import picture_part, picture_size
 from corpusmill.stages.extract import sandbox
 from corpusmill.stages.ocr.cutting import Box
-from corpusmill.stages.ocr.page_images import Looking, look
+from corpusmill.stages.ocr.page_images import Cutting, Looking, look
 from corpusmill.stages.ocr.scans import Scan
 from corpusmill.stages.synthesize.postfilters import Rejection
 
 _PAGES_AHEAD = 8  # that are looked at together
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
 _PAGE_SIZE = 2000  # of a page without images, in bytes, about
-_WARM_UP = (b"P6 8 8 255\n" + bytes(range(192)), False, 0, Looking(min_deviation=0))
+_WARM_UP = (b"P6 8 8 255\n" + bytes(range(192)), False, 0, Looking(Cutting(by="lines"), 0, 0, 1))
 _one_caller = threading.Lock()  # of the sandbox
 
 
@@ -39,8 +39,9 @@ class Limits:
 
 @dataclass
 class AskedPage:
-    """A page of a scan. number: from 1. seen: what `page_images.look` found. rejection: why it, or
-    the whole scan, cannot be read. is_last: of its scan.
+    """A page of a scan. number: from 1. seen: what `page_images.look` found, without images.
+    pieces: the box of each piece, and what stands before its text; each has a request. rejection:
+    why the page, or the whole scan, cannot be read. is_last: of its scan.
     """
 
     scan: Scan
@@ -48,31 +49,23 @@ class AskedPage:
     is_last: bool
     title: str | None = None
     seen: dict[str, Any] = field(default_factory=dict)
-    requests: Sequence[Request] = ()
+    pieces: Sequence[tuple[Box, str]] = ()
+    asked: list[Request] = field(default_factory=list)
     rejection: Rejection | None = None
     answers: dict[int, Completion] = field(default_factory=dict)
 
     @property
-    def asked(self) -> list[Request]:
-        return list(self.requests)
-
-    @property
     def asked_starts(self) -> list[int]:
-        return list(range(len(self.requests)))
+        return list(range(len(self.asked)))
 
     @property
     def is_complete(self) -> bool:
-        return len(self.answers) == len(self.requests)
+        return len(self.answers) == len(self.asked)
 
     @cached_property
     def size(self) -> int:
-        images = sum(len(png) for _, _, png in self.seen.get("pieces", ()))
-        return _PAGE_SIZE + 3 * images + len(self.seen.get("text", ""))  # the file and its address
-
-    @property
-    def pieces(self) -> list[tuple[Box, str]]:
-        """The box of each piece, and what stands before its text."""
-        return [(box, before) for box, before, _ in self.seen.get("pieces", ())]
+        images = sum(picture_size(request) for request in self.asked)
+        return _PAGE_SIZE + images + len(self.seen.get("text", ""))
 
 
 def pages_of(
@@ -88,19 +81,25 @@ def pages_of(
         yield AskedPage(scan, 0, True, rejection=reason)
         return
     count, numbers = file["pages"], iter(range(file["pages"]))
+    bare = replace(scan, content=b"")  # pages wait for their answers without the file
     while ahead := list(itertools.islice(numbers, _PAGES_AHEAD)):
         calls = [(scan.content, scan.is_pdf, number, looking) for number in ahead]
         for number, seen in zip(ahead, _looked(calls, limits, scan), strict=True):
-            page = AskedPage(scan, number + 1, number + 1 == count, file["title"], seen)
-            if "reason" in seen:
-                page.rejection = Rejection(seen["reason"], seen["detail"])
-            pictures = [png for _, _, png in seen.get("pieces", ())]
             first = seed_for(scan.row["id"], prompt.name, number, seed)
-            page.requests = [
-                _request(prompt, png, (first + place) & _SEED_BITS)
-                for place, png in enumerate(pictures)
-            ]
-            yield page
+            found = seen.pop("pieces", ())
+            yield AskedPage(
+                scan=bare,
+                number=number + 1,
+                is_last=number + 1 == count,
+                title=file["title"],
+                seen=seen,
+                pieces=[(box, before) for box, before, _ in found],
+                asked=[
+                    _request(prompt, png, (first + place) & _SEED_BITS)
+                    for place, (_, _, png) in enumerate(found)
+                ],
+                rejection=Rejection(seen["reason"], seen["detail"]) if "reason" in seen else None,
+            )
 
 
 def _looked(calls: Sequence[tuple[Any, ...]], limits: Limits, scan: Scan) -> list[dict[str, Any]]:

@@ -22,9 +22,9 @@ Size = tuple[float, float]  # width and height of the largest piece, in pixels o
 
 # All lengths are in heights of a letter without ascender, about half a font size.
 ROW_GAP = 2.0  # between blocks; between lines of a block it is below 1
-COLUMN_GAP = 2.5  # between columns
+COLUMN_GAP = 1.6  # between columns; between words it is below 1
 WORD_GAP = 0.4
-LEAST_COLUMN = 5.0  # high: a single line has no columns
+LEAST_COLUMN = 8.0  # high: in a few lines, gaps between words may meet
 SPECK = 0.5  # a lower line is a dot or an accent of its neighbour
 PADDING = 0.4  # around a piece
 FULL = 0.75  # of the width of its block: a shorter line ends a paragraph

@@ -39,7 +39,7 @@ SCHEMA = extended(
     pa.field("output_tokens", pa.int32()),
 )
 LAYER, READ, BLANK, LOST = "layer", "read", "blank", "lost"
-_FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\Z", re.DOTALL)
+_FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _LONGEST_REMARK = 300  # characters of an answer about the image
 _NO_TEXT = re.compile(
     r"\W*no (?:readable |legible |visible )?text\W*"
@@ -88,7 +88,7 @@ class Document:
             self._piece({**place, **_named(whole)}, LAYER, seen["text"], "\n\n")
         elif "blank" in seen:
             self._piece({**place, **_named(whole)}, BLANK, "", "")
-        asked = zip(page.pieces, page.requests, strict=True)
+        asked = zip(page.pieces, page.asked, strict=True)
         for number, ((box, before), request) in enumerate(asked):
             answer = page.answers[number]
             self.asked += 1
@@ -118,7 +118,8 @@ class Document:
         row = self._row(model, sampling)
         lost = [piece for piece in self.pieces if piece["how"] == LOST]
         rejection = self.rejection
-        if rejection is None and lost and self.asked - len(lost) < least_read * self.asked:
+        too_few = self.asked - len(lost) < least_read * self.asked or not self.text
+        if rejection is None and lost and too_few:
             first = lost[0]
             told = f"page {first['page']}: {first['detail']}"
             if self.asked > 1:
@@ -161,10 +162,12 @@ class Document:
 
 def text_of(answer: str) -> str | Rejection:
     """The text that an answer gives; empty if it says that there is none. A fence around the whole
-    goes.
+    goes. An answer without a letter or digit is none.
     """
     fenced = _FENCE.match(answer)
     text = clean(fenced[1] if fenced else answer).strip()
+    if not any(map(str.isalnum, text)):
+        return Rejection("synthesize.empty", excerpt(answer))
     if len(text) <= _LONGEST_REMARK:
         if _NO_TEXT.fullmatch(text):
             return ""

@@ -7,6 +7,7 @@ are strangers'. A page is rendered, found blank or not, and cut in pieces.
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from corpusmill.stages.extract import pdf
 from corpusmill.stages.ocr.cutting import Box, Piece, Profile, Size
 from corpusmill.vision.pixels import ImageError, open_image, page_count
 from PIL import Image
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 MOST_PIXELS = 50_000_000  # of a rendered page
 _POINTS = 72  # of a PDF file, to the inch
@@ -42,13 +43,14 @@ class Cutting(Settings):
     not."""
 
 
-class Looking(Settings):
+@dataclass(frozen=True)
+class Looking:
     """What `look` must know: some settings of the stage."""
 
-    cut: Cutting = Cutting()
-    min_deviation: NonNegativeFloat = 4.0
-    min_layer_characters: NonNegativeInt = 100
-    max_pages: PositiveInt = 1000
+    cut: Cutting
+    min_deviation: float
+    min_layer_characters: int
+    max_pages: int
 
 
 def look(content: bytes, is_pdf: bool, number: int | None, settings: Looking) -> dict[str, Any]:
@@ -60,21 +62,21 @@ def look(content: bytes, is_pdf: bool, number: int | None, settings: Looking) ->
     try:
         if is_pdf:
             with pdf.opened(content) as file:
-                return (
-                    _file(file, settings) if number is None else _pdf_page(file[number], settings)
-                )
+                if number is None:
+                    return _file("pdf", len(file), pdf.title_of(file), settings)
+                return _pdf_page(file[number], settings)
         if number is None:
-            return {"pages": page_count(content), "title": None}
+            return _file("image", page_count(content), None, settings)
         return _shown(open_image(content, number), settings)
     except (ImageError, pdf.PdfError) as error:
         return {"reason": error.reason, "detail": error.detail}
 
 
-def _file(file: Any, settings: Looking) -> dict[str, Any]:
-    if len(file) > settings.max_pages:
-        what = f"pages={len(file)} > {settings.max_pages}"
-        return {"reason": "pdf.too_many_pages", "detail": what}
-    return {"pages": len(file), "title": pdf.title_of(file)}
+def _file(kind: str, count: int, title: str | None, settings: Looking) -> dict[str, Any]:
+    if count > settings.max_pages:
+        what = f"pages={count} > {settings.max_pages}"
+        return {"reason": f"{kind}.too_many_pages", "detail": what}
+    return {"pages": count, "title": title}
 
 
 def _pdf_page(page: Any, settings: Looking) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import InputError, StorageError
+from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, conform
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, actual_id, conform
 from corpusmill.manifests.settings import Settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.shard_names import shard_names
@@ -28,6 +28,7 @@ from corpusmill.stages.readers import ReaderSettings, certain_format, read_recor
 from corpusmill.stages.readers.compression import start_of, without_suffixes
 from corpusmill.stages.readers.content_type import mime_of
 from corpusmill.stages.readers.payloads import payload_at
+from corpusmill.stages.readers.record import source_of
 from corpusmill.stages.synthesize.postfilters import Rejection
 from pydantic import PositiveInt
 
@@ -72,7 +73,7 @@ def grouped(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
     by_path = sorted(shard_names(artifacts).items(), key=lambda item: (item[1].path, item[0]))
     for name, artifact in by_path:
         full = size + artifact.size > GROUP_BYTES or len(groups.get(current, ())) >= GROUP_FILES
-        if not current or full:
+        if not current or full or artifact.name.endswith(".parquet"):
             current, size = name, 0
         groups.setdefault(current, []).append(artifact)
         size += artifact.size
@@ -82,11 +83,22 @@ def grouped(artifacts: tuple[Artifact, ...]) -> dict[str, tuple[Artifact, ...]]:
 def scans_of(shard: Shard, reader: ScanReader, read: Counts) -> Iterator[Scan]:
     """The scans of a shard's files, in order. Every row that is read is counted.
 
-    read: gets the rows that are no scans. Raises InputError for a Parquet file without images.
+    read: gets the rows that are no scans. A file that cannot be read costs only itself. Raises
+    InputError for a Parquet file that is damaged or has no images.
     """
     for artifact in shard.inputs:
-        with storage.open_read(artifact.path) as file:
-            found = certain_format(start_of(file, artifact.path)) if artifact.size else None
+        if not artifact.size:
+            yield _unreadable(artifact, shard, reader, Rejection("ocr.mime", "the file is empty"))
+            continue
+        try:
+            with storage.open_read(artifact.path) as file:
+                found = certain_format(start_of(file, artifact.path))
+            if found != "parquet":
+                yield from _from_file(artifact, shard, reader, read, found)
+        except InputError as error:
+            told = Rejection("error_read.format", str(error))
+            yield _unreadable(artifact, shard, reader, told)
+            continue
         if found == "parquet":
             names = set(schema_of(artifact).names)
             if IMAGE.name in names and set(DOCUMENT.names) <= names:
@@ -99,8 +111,18 @@ def scans_of(shard: Shard, reader: ScanReader, read: Counts) -> Iterator[Scan]:
                     "run `corpusmill images` on image-text corpora first and give its output "
                     "folder; of extract, give OUT/excluded",
                 )
-        else:
-            yield from _from_file(artifact, shard, reader, read, found)
+
+
+def _unreadable(artifact: Artifact, shard: Shard, reader: ScanReader, why: Rejection) -> Scan:
+    """The row of a file that no reader takes."""
+    shard.count_rows(artifact, 1)
+    source = source_of(artifact.path, reader.records("pdf"))
+    row = dict.fromkeys(_COPIED) | {
+        "id": actual_id(source, artifact.path, 0),
+        "source": source,
+        "origin": {"file": artifact.path, "length": artifact.size, "row": 0},
+    }
+    return Scan(row, rejection=why)
 
 
 def _from_images(artifact: Artifact, shard: Shard) -> Iterator[Scan]:
@@ -125,8 +147,6 @@ def _from_excluded(
             copied = {name: row[name] for name in _COPIED}
             try:
                 content = payload_at(row["origin"], reader.max_payload_bytes)
-            except StorageError:
-                raise
             except InputError as error:
                 yield Scan(copied, rejection=Rejection("error_ocr.origin", str(error)))
             else:

@@ -32,10 +32,10 @@ def read_shard(settings: "Ocr", shard: Shard) -> list[Counts]:
     counts, read = Counts(settings.name), Counts(settings.name)
     limits = Limits(settings.page_seconds, settings.page_memory_mb)
     looking = Looking(
-        cut=settings.cut,
-        min_deviation=settings.min_deviation,
-        min_layer_characters=settings.min_layer_characters,
-        max_pages=settings.max_pages,
+        settings.cut,
+        settings.min_deviation,
+        settings.min_layer_characters,
+        settings.max_pages,
     )
 
     def planned() -> Iterator[list[AskedPage]]:

@@ -56,7 +56,7 @@ class Ocr(GlobalStage):
     min_read_share: Share = 0.9
     """A document is kept if at least this share of the pieces that were asked about is read."""
     max_pages: PositiveInt = 1000
-    """A PDF file with more pages is excluded."""
+    """A file with more pages is excluded."""
     page_seconds: float = Field(default=60, ge=0, le=86_400)
     """Processor time for a look at one page, in seconds. 0 looks in the worker itself, without
     limits."""

@@ -97,6 +97,13 @@ class Pack(GlobalStage):
     def depends_on(self) -> str:
         return _checked(self).digest
 
+    def vocabulary_size(self) -> int:
+        """One more than the largest token that it can write."""
+        tokenizer = _checked(self)
+        if self.images is not None:
+            tokenizer = ImagePacking.of(self.images, tokenizer).tokenizer
+        return tokenizer.vocabulary_size
+
     def passes(self, inputs: Inputs) -> Passes:
         shards: dict[str, tuple[Artifact, ...]] = {
             name: (artifact,)

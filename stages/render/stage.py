@@ -69,6 +69,7 @@ class Render(GlobalStage):
     """Draw documents as page images with their text."""
 
     name: ClassVar[str] = "render"
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
@@ -196,7 +197,7 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
             return
         begin, start = start, max(placed[-1].line.end, start + 1)
         written = page_text([item.line for item in placed])
-        if len(written) < settings.min_characters or not _shows(placed, look.path):
+        if len(written.strip()) < settings.min_characters or not _shows(placed, look.path):
             continue
         drawn += 1
         yield Page(

@@ -18,8 +18,9 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
-from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
+from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads, Stage
 from corpusmill.stages.evaluate.stage import Evaluate
+from corpusmill.stages.pack.stage import Pack
 from corpusmill.trainer.config import FREE_ON_RESUME
 from corpusmill.vision.config import VisionTrainConfig
 from pydantic import PositiveInt, model_validator
@@ -89,6 +90,14 @@ class Train(VisionTrainConfig, GlobalStage):
             from corpusmill.trainer.ranks import refuse_machine
 
             refuse_machine(self)
+
+    def refuse_after(self, before: Stage) -> None:
+        if isinstance(before, Pack) and before.vocabulary_size() > self.model.vocab_size:
+            raise CorpusmillError(
+                f"{before.tokenizer} has {before.vocabulary_size()} tokens, "
+                f"the model knows {self.model.vocab_size}",
+                f"set train.model.vocab_size to at least {before.vocabulary_size()}",
+            )
 
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""

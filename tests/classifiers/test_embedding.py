@@ -197,9 +197,16 @@ def test_a_real_sentence_encoder_puts_like_beside_like():
 
 
 @pytest.mark.gpu
-def test_bfloat16_on_cuda_gives_nearly_the_same_vectors(encoder):
-    on_cpu = embed(EncoderSettings(encoder=encoder, max_tokens=32, device="cpu"), TEXTS)
-    on_cuda = embed(EncoderSettings(encoder=encoder, max_tokens=32, device="cuda"), TEXTS)
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("batch_tokens", [None, 64])
+def test_bfloat16_on_cuda_gives_nearly_the_same_vectors(encoder, pooling, batch_tokens):
+    """Batches of 64 tokens hold two texts of full length, and are replayed."""
+    texts = [*TEXTS, *(" ".join(WORDS[turn:] * 4) for turn in range(7))]
+    settings = EncoderSettings(
+        encoder=encoder, max_tokens=32, pooling=pooling, batch_tokens=batch_tokens
+    )
+    on_cpu = embed(settings.model_copy(update={"device": "cpu"}), texts)
+    on_cuda = embed(settings.model_copy(update={"device": "cuda"}), texts)
     assert ((on_cpu * on_cuda).sum(1) > 0.999).all()
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from corpusmill.classifiers.encoder import EncoderSettings, embed, grade
 from corpusmill.classifiers.packed_batches import Packer, batches, can_pack, logits, vectors
+from corpusmill.manifests.errors import ModelError
 
 from tests.classifiers.tiny_encoders import WORDS, write_encoder
 
@@ -18,17 +19,18 @@ TEXTS = [
     "dog",
     "the cat sat on the mat",
     "cell " * 22,  # as long as what is read
+    f"{'energy' * 20} cat " * 30,  # more characters than the first try reads
 ] * 3
 
 
-def packer_of(settings, *, head, batch_tokens=100):
+def packer_of(settings, *, head, batch_tokens=100, max_tokens=TOKENS):
     from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
     kind = AutoModelForSequenceClassification if head else AutoModel
     model = kind.from_pretrained(settings.encoder).eval()
     tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
     assert can_pack(model, tokenizer)
-    return Packer(model, tokenizer, max_tokens=TOKENS, batch_tokens=batch_tokens, device="cpu")
+    return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device="cpu")
 
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
@@ -57,6 +59,12 @@ def test_grades_of_packed_texts_are_those_of_single_texts(tmp_path, kind):
     single = np.concatenate([grade(settings, [text]) for text in TEXTS])
     assert np.ptp(single) > 1e-5  # random weights tell texts apart by little
     np.testing.assert_allclose(found, single, atol=2e-7)
+
+
+def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path, kind):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path, kind=kind))
+    with pytest.raises(ModelError, match=r"set max_tokens to 6[34] or less"):
+        packer_of(settings, head=False, max_tokens=65)
 
 
 def test_batches_hold_every_text_once_and_those_of_full_length_come_in_one_shape():

@@ -1,7 +1,9 @@
 """Importance: each score by its formula, and sums that do not depend on how the data is cut."""
 
+import copy
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from corpusmill.compression.importance import (
 )
 from corpusmill.compression.ranking import kept_of
 from corpusmill.compression.space import Sizes
+from corpusmill.manifests.errors import ModelError
 
 
 def left_out(parent, tokens, number):
@@ -41,6 +44,15 @@ def root(x_BTC):
 @pytest.fixture(scope="module")
 def widths(parent, tokens):
     return merge([measure_widths(parent, [tokens])], 1)
+
+
+@pytest.mark.parametrize("measure", [measure_widths, partial(measure_layers, score="mse")])
+def test_a_parent_that_computes_no_numbers_is_refused(parent, tokens, measure):
+    broken = copy.deepcopy(parent)
+    with torch.no_grad():
+        broken.backbone.layers[3].mixer.o_proj.weight[0, 0] = math.nan
+    with pytest.raises(ModelError, match="something else than numbers"):
+        merge([measure(broken, [tokens])], 1)
 
 
 def test_width_scores_follow_their_formula(parent, tokens, widths):

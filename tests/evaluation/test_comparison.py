@@ -78,12 +78,13 @@ def test_a_difference_within_the_spread_of_readings_is_unclear():
     assert found.verdict == "unclear"
 
 
-def test_one_seed_leaves_the_items():
+def test_one_seed_leaves_the_items_and_says_nothing():
     runs = [run("raw", 0, [1.0], [1.0, 1.1]), run("clean", 0, [0.5], [0.5, 0.6])]
     found = the(compare(runs, "raw", 1), "clean")
     assert found.half_width is None
     assert found.difference.of_seeds is None
     assert found.difference.half_width == pytest.approx(0, abs=1e-12)
+    assert found.verdict == "unclear"
 
 
 def test_items_are_paired_by_their_rows():

@@ -1,5 +1,7 @@
 """Task files and questions: what is asked, which rows are examples, and which are refused."""
 
+import math
+
 import pytest
 from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.answers import final_answer
@@ -67,7 +69,11 @@ def test_examples_of_a_subject_serve_that_subject_only():
         (row(1, gold=2), "gold is 2, and there are 2 choices"),
         (row(1, gold=-1), "gold is -1, and there are 2 choices"),
         (row(1, gold=None), "gold is None, not a number"),
+        (row(1, gold=math.inf), "gold is inf, not a number"),
+        (row(1, gold=0.5), "gold is 0.5, not a whole number"),
         (row(1, a=""), "a choice is empty"),
+        (row(1, a=None), "a text is null"),
+        (row(1, country=None), "a text is null"),
         ({"id": "r1", "a": "A", "b": "B", "gold": 0}, "'country' is undefined"),
         ("the line is not JSON", "the line is not JSON"),
     ],
@@ -76,6 +82,23 @@ def test_a_row_that_cannot_be_asked_is_named_and_costs_only_itself(bad, why):
     found = build(task(), [bad, row(2)], FIELDS)
     assert [question.id for question in found.asked] == ["r2"]
     assert [reason for _, _, reason in found.bad] == [why]
+
+
+@pytest.mark.parametrize("asked", ["{{ 1 / n }}", "{{ n.up }}", "{{ n | boxed }}", "{{ n[3] }}"])
+def test_a_template_that_fails_over_a_row_costs_only_the_row(asked):
+    found = build(task(CHOICE.replace("{{ country }}", asked)), [row(1, n=0)], FIELDS)
+    assert (found.asked, len(found.bad)) == ([], 1)
+
+
+def test_a_column_may_have_any_name():
+    assert build(task(), [row(1, **{"self": 1, "a b": 2})], FIELDS).bad == []
+
+
+def test_an_answer_that_is_null_is_refused():
+    text = "name: a\nkind: answer\nfiles: [{path: a}]\ncontext: c\nanswer: right\n"
+    found = build(task(text), [{"right": None}, {"right": ["4", None]}, {"right": 4}], {})
+    assert [why for _, _, why in found.bad] == ["a text is null"] * 2
+    assert [question.right for question in found.asked] == [("4",)]
 
 
 def test_a_limit_takes_the_same_items_each_time():
@@ -147,6 +170,13 @@ def test_shipped_tasks_find_the_final_answer(name, text, answer):
 def test_a_pattern_that_is_none_is_refused():
     text = "name: a\nkind: answer\nfiles: [{path: a}]\ncontext: c\nanswer: a\npatterns: ['(']\n"
     with pytest.raises(RecipeError, match="is no regular expression"):
+        task(text)
+
+
+def test_an_empty_stop_text_is_refused():
+    """It would end every answer of one runtime, and none of the other."""
+    text = "name: a\nkind: answer\nfiles: [{path: a}]\ncontext: c\nanswer: a\nstop: ['']\n"
+    with pytest.raises(RecipeError, match=r"stop\[0\] is ''"):
         task(text)
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
+from corpusmill.manifests.looking.diff import diff
 from corpusmill.manifests.parquet_files import read_parquet
+from corpusmill.manifests.stores import make_new
 from corpusmill.pipeline import lease
+from corpusmill.pipeline.api import run_stage
 
 from tests.command_line import ROOT
 from tests.object_store import object_store
@@ -56,6 +59,38 @@ def test_a_file_is_written_listed_read_and_removed(bucket):
     assert finding.expand([bucket] if storage.exists(artifact.path) else []) == []
     with pytest.raises(InputError, match="matches no file"):
         finding.expand([bucket])
+
+
+def test_a_glob_finds_files_and_none_that_is_hidden(bucket):
+    for name in ("a.jsonl", ".a.jsonl.partial", ".tmp/b.jsonl", "deep/c.jsonl"):
+        storage.write_bytes(f"{bucket}/{name}", b"{}")
+    assert finding.expand([f"{bucket}/*"]) == [f"{bucket}/a.jsonl"]
+    assert finding.expand([f"{bucket}/**/*.jsonl"]) == [
+        f"{bucket}/a.jsonl",
+        f"{bucket}/deep/c.jsonl",
+    ]
+    assert finding.expand([f"{bucket}/.tmp/*"]) == [f"{bucket}/.tmp/b.jsonl"]
+
+
+def test_no_bucket_is_made_for_a_name_that_may_be_misspelt(environment):
+    with pytest.raises(StorageError, match=r"cannot write to s3://buckett .*check its name"):
+        storage.write_bytes("s3://buckett/out/file.bin", b"1")
+    with pytest.raises(StorageError, match=r"cannot write to s3://buckett"):
+        make_new("s3://buckett/out/file.bin", b"1")
+    assert not storage.exists("s3://buckett")
+
+
+def test_two_runs_of_one_store_are_compared(bucket):
+    storage.write_bytes(f"{bucket}/in.jsonl", b'{"text": "one document about a river"}\n')
+    for folder, least in (("one", 0), ("two", 1000)):
+        run_stage(
+            *("extract", f"{bucket}/{folder}"),
+            inputs=[f"{bucket}/in.jsonl"],
+            settings={"languages": [], "min_text_chars": least},
+            runner="inline",
+        )
+    (found,) = diff(f"{bucket}/one", f"{bucket}/two")
+    assert [(move.before, move.documents) for move in found.moves] == [("kept", 1)]
 
 
 def test_an_input_is_known_by_its_etag_however_it_was_found(bucket):

@@ -194,6 +194,24 @@ def test_an_absent_gpu_is_found_before_an_earlier_stage_runs(texts, tmp_path, ve
     assert not (tmp_path / "out").exists()
 
 
+def test_a_tokenizer_too_large_for_the_model_is_found_before_an_earlier_stage_runs(texts, tmp_path):
+    shape = {"pattern": "M*-", "hidden_size": 32, "ffn_size": 64, "attention_heads": 2}
+    shape |= {"key_value_heads": 1, "mamba_heads": 8, "vocab_size": 128}
+    steps = (
+        Step("extract", "extract"),
+        Step("pack", "pack", (), {"tokenizer": "package:models/tiny"}),
+        Step("train", "train", (), {"model": shape, "steps": 1}),
+    )
+    with pytest.raises(CorpusmillError, match=r"the model knows 128; set train.model.vocab_size"):
+        run_recipe(
+            Recipe("r", (str(texts),), steps),
+            str(tmp_path / "out"),
+            InlineRunner(),
+            on_done=lambda *_: None,
+        )
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("assignment", "mend"),
     [

@@ -14,6 +14,7 @@ from corpusmill.trainer import checkpoint
 from corpusmill.vision.build import load_model
 from corpusmill.vision.letters import letter_loss, patch_labels
 from corpusmill.vision.pixels import open_image, tiles
+from corpusmill.vision.reading import PageReader
 from PIL import Image
 from tokenizers import Tokenizer
 
@@ -318,6 +319,10 @@ def test_generate_reads_image_files(packed, tmp_path):
     good, bad = (json.loads(line) for line in several.stdout.splitlines())
     assert good["answer"] + "\n" == alone.stdout
     assert "image.unreadable" in bad["error"]
+    asked = CliRunner().invoke(app, [*command, "--prompt", "What is it?"])
+    reader = PageReader.load(tmp_path / "export")
+    [(_, answer)] = reader.read([page.read_bytes()], 5, ["What is it?"])
+    assert asked.stdout == answer + "\n"
 
 
 def letter_nats(packed, encoder, head):

@@ -50,6 +50,15 @@ def test_text_is_that_of_stock_transformers(model, folder):
         assert read[index] == reader.tokenizer.decode(made[:ended])
 
 
+def test_a_question_stands_behind_the_image_as_packing_puts_it(model, folder):
+    reader = PageReader.load(folder)
+    bare = reader._prompt(picture(0), "", 4).token_ids
+    asked = reader._prompt(picture(0), "t7 <img> t9", 4).token_ids
+    assert asked == (*bare, 7, 2, 9)  # what looks like a mark is an unknown word
+    both = dict(reader.read([picture(0)] * 2, 12, ["t7", "t30 t31"]))
+    assert dict(reader.read([picture(0)], 12, ["t30 t31"]))[0] == both[1] != both[0]
+
+
 def test_an_export_loads_again_with_the_same_weights(model, folder):
     again = load_export(folder)
     wanted = dict(model.named_parameters())

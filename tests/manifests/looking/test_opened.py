@@ -41,7 +41,17 @@ def test_documents_are_arrow_pandas_and_polars(run):
 def test_dropped_documents_have_reasons(run):
     found = run.stage("filter").documents(excluded=True)
     assert set(found.pandas()["reason"]) == {"recipe.few_words"}
-    assert len(run.stage("extract").documents(excluded=True).arrow()) == 0
+
+
+def test_no_documents_have_columns_still(run):
+    nothing = run.stage("extract").documents(excluded=True)
+    assert len(nothing.arrow()) == 0
+    assert dict(nothing.pandas()["reason"].value_counts()) == {}
+    assert pa.table(nothing).schema == nothing.arrow().schema
+    few = run.stage("extract").documents(["id", "reason"], excluded=True)
+    assert few.arrow().column_names == ["id", "reason"]
+    with pytest.raises(InputError, match="no column txt"):
+        run.stage("extract").documents(["txt"], excluded=True).arrow()
 
 
 def test_a_sample_is_that_of_the_command(run):

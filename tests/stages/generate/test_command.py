@@ -286,7 +286,7 @@ def test_a_stop_token_that_is_no_special_token_is_not_printed(options, folder, t
     ("changes", "message"),
     [
         ({"input": "a.jsonl"}, "both --prompt and --input"),
-        ({"images": ("a.png",), "samples": 2}, "--image does not use --prompt and --n"),
+        ({"images": ("a.png",), "samples": 2, "chat": True}, "does not use --chat and --n"),
     ],
 )
 def test_options_that_exclude_one_another_are_refused(options, changes, message):

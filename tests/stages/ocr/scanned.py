@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pypdfium2
-from corpusmill.stages.render.stage import Paper, Render, pages
+from corpusmill.stages.render.page import Paper
+from corpusmill.stages.render.stage import Render, pages
 from PIL import Image
 
 from tests.stages.engines.scripted_server import answer

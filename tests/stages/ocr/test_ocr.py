@@ -1,5 +1,6 @@
 """The ocr stage against a real HTTP server: scans of all kinds come back as their text."""
 
+import gzip
 import io
 import itertools
 import json
@@ -77,7 +78,8 @@ def test_every_piece_says_page_and_box(tmp_path):
     assert (row["prompt_tokens"], row["output_tokens"]) == (14, 6)
     shown = trace_text(trace(str(tmp_path / "out"), row["id"]))
     assert "page 2, box 0,0-400,300 of 400x300" in shown
-    assert locate(origin_of(trace(str(tmp_path / "out"), row["id"]))) == book
+    origin = origin_of(trace(str(tmp_path / "out"), row["id"]))
+    assert locate(origin) == (folder / "book.pdf").read_bytes()
 
 
 def test_a_mixed_file_keeps_its_page_order_and_is_asked_only_about_scans(tmp_path):
@@ -181,6 +183,9 @@ def test_bad_files_end_with_their_reason_and_the_others_keep_their_text(tmp_path
         i_png=blank(),
         j_txt=b"a note beside the scans",
         k_pdf=pdf_of([blank(), blank()]),
+        l_pdf=b"",
+        m_rar=b"Rar!\x1a\x07\x01\x00 an archive",
+        n_pdf=gzip.compress(GOOD)[:-300],
         thin_png=picture((1, 30_000)),
         z_png=IMAGES[2],
     )
@@ -199,6 +204,9 @@ def test_bad_files_end_with_their_reason_and_the_others_keep_their_text(tmp_path
         "i.png": "ocr.blank",
         "j.txt": "ocr.mime",
         "k.pdf": "ocr.blank",
+        "l.pdf": "ocr.mime",
+        "m.rar": "error_read.format",
+        "n.pdf": "error_read.truncated",
         "thin.png": "image.too_thin",
     }
     assert len(seen) == 2
@@ -297,3 +305,15 @@ def test_a_tiff_file_has_pages(tmp_path):
     first.save(file, "TIFF", save_all=True, append_images=[second])
     ((row,), _, _) = read(tmp_path, write(tmp_path, fax_tif=file.getvalue()))
     assert row["text"] == "\n\n".join(TEXTS[:2])
+    (tmp_path / "few").mkdir()
+    _, (row,), _ = read(tmp_path / "few", tmp_path / "in", max_pages=1)
+    assert (row["reason"], row["detail"]) == ("image.too_many_pages", "pages=2 > 1")
+
+
+def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
+    """In the sandbox, as a run does it by default."""
+    bomb = pdf_file([["x"] * 1_000_000], pack=True)
+    folder = write(tmp_path, a_pdf=bomb, b_pdf=pdf_of([IMAGES[0]]))
+    kept, excluded, _ = read(tmp_path, folder, page_seconds=0.4)
+    assert [row["text"] for row in kept] == [TEXTS[0]]
+    assert [row["reason"] for row in excluded] == ["error_pdf.timeout"]

@@ -89,6 +89,11 @@ def test_pages_with_letters_that_no_font_has_are_left_out(settings, faces):
     assert all("\ue123" not in page.text for page in after)
 
 
+def test_a_page_of_blanks_is_none(settings, faces):
+    indented = "```\n" + " " * 1000 + "x\n```\n"  # a line of code that is wider than pages
+    assert drawn(indented, settings, faces) == []
+
+
 def test_held_out_families_are_never_trained_on():
     every = {face.family for face in Render(families="all").faces()}
     assert {family for family in every if is_held_out(family, 0.5)} < every

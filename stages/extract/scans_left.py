@@ -1,0 +1,32 @@
+"""What `extract` says at its end about PDF files with pages that have no text."""
+
+from corpusmill.manifests.manifest import Manifest
+from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.stages.extract.pdf import SCANS
+from corpusmill.stages.extract.stage import PAGES_WITHOUT_TEXT
+
+
+def remark(folder: str, manifest: Manifest) -> str:
+    """How many files were left out, how many were kept without such pages, and what reads them.
+    Empty if there are none.
+    """
+    out = sum(account.excluded.get(reason, 0) for account in manifest.totals for reason in SCANS)
+    name = PAGES_WITHOUT_TEXT.name
+    kept = sum(
+        table.num_rows - table[name].null_count
+        for output in manifest.documents()
+        if name in schema_of(output).names
+        for table in read_parquet(output, [name])
+    )
+    said = []
+    if out:
+        said.append(
+            f"{out:,} PDF {'file is a scan' if out == 1 else 'files are scans'}, left out: "
+            f"corpusmill ocr --input '{folder.rstrip('/')}/excluded/*.parquet' reads them"
+        )
+    if kept:
+        said.append(
+            f"{kept:,} PDF {'file is' if kept == 1 else 'files are'} kept without the pages that "
+            f"have no text ({name}): set extract.scanned_pages to exclude, and ocr reads them whole"
+        )
+    return "\n".join(said)
