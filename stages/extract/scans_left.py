@@ -1,7 +1,7 @@
 """What `extract` says at its end about PDF files with pages that have no text."""
 
 from corpusmill.manifests.manifest import Manifest
-from corpusmill.manifests.shard import read_parquet, schema_of
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.stages.extract.pdf import SCANS
 from corpusmill.stages.extract.stage import PAGES_WITHOUT_TEXT
 
