@@ -25,6 +25,10 @@ def prompts(
     text: Annotated[
         str | None, typer.Option("--text", metavar="FILE", help="For test: a UTF-8 text.")
     ] = None,
+    linked: Annotated[
+        str | None,
+        typer.Option("--linked", metavar="FILE", help="The second text, if it asks about two."),
+    ] = None,
     ask: Annotated[bool, typer.Option("--ask", help="For test: ask the engine, too.")] = False,
     config: Config = None,
     step: StepName = None,
@@ -45,6 +49,6 @@ def prompts(
     else:
         chosen = step_alone("synthesize", config, set_ or [], step)
         settings = build_stage(chosen, lambda other: other)
-        lines = prompt_trial.tried(settings, name, text, ask)
+        lines = prompt_trial.tried(settings, name, text, ask, linked)
     for line in lines:
         typer.echo(line)

@@ -63,6 +63,23 @@ EXCLUSION = (
     pa.field("detail", pa.string()),
 )
 
+# Addresses that the main content of a page links to, absolute and without fragment. Null: unknown.
+LINKS = pa.field("links", pa.list_(pa.string()))
+
+# Of a document in a pair of `link`: the document that it links to. mutual: it links back.
+LINKED = pa.field(
+    "linked",
+    pa.struct(
+        [("id", pa.string()), ("url", pa.string()), ("text", pa.string()), ("mutual", pa.bool_())]
+    ),
+)
+# Of a synthetic document about a pair: the second parent, and the span of its text. `lineage` names
+# the first one.
+LINKED_PARENT = pa.field(
+    "linked_parent",
+    pa.struct([("parent", pa.string()), ("start", pa.int32()), ("end", pa.int32())]),
+)
+
 # A page as an image file. Only stages that work with images have it.
 IMAGE = pa.field("image", pa.binary())
 # The letters of the image without blanks, and the pixel in the middle of each.

@@ -95,6 +95,11 @@ STAGES: dict[str, Entry] = {
         "Score quality and give every document a level. Combines several scorers into buckets 0-19 "
         "and five levels.",
     ),
+    "link": Entry(
+        "corpusmill.stages.link.stage:Link",
+        "Find pairs of documents of which one links to the other. Prompts about two documents ask "
+        "about them.",
+    ),
     "synthesize": Entry(
         "corpusmill.stages.synthesize.stage:Synthesize",
         "Rephrase and expand documents with a language model. Prompts are chosen by level.",

@@ -14,6 +14,7 @@ prompt, name another file in the recipe. Every row holds the hash of its prompt 
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -25,10 +26,14 @@ from corpusmill.prompts.properties import Property, check_names, object_schema
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 PLACEHOLDER = "{document}"
+LINKED_PLACEHOLDER = "{linked}"
 _FENCE = "---"
 # Around a document that stands before its instruction. The same words for all prompts, so that they
 # share what an engine reads of a document.
 _BEFORE, _AFTER, _REFERENCE = "The text:", "(End of the text.)", "(the text above)"
+_BEFORE_LINKED, _AFTER_LINKED = "The linked text:", "(End of the linked text.)"
+_REFERENCE_LINKED = "(the linked text above)"
+_PLACES = re.compile(f"{re.escape(PLACEHOLDER)}|{re.escape(LINKED_PLACEHOLDER)}")
 Order = Literal["instruction_first", "document_first"]
 
 
@@ -64,6 +69,8 @@ class Example(Settings):
 
     passage: str
     """What was asked about."""
+    linked: str = ""
+    """The linked passage, of a prompt about two documents."""
     answer: str
     """What the model wrote."""
     kept: str | None = None
@@ -128,7 +135,7 @@ class Prompt(FrontMatter):
     """All that decides what is asked, and what is kept of the answer."""
 
     template: str
-    """The request's text, with one {document} for the segment."""
+    """The request's text, with one {document} for the segment, and perhaps one {linked}."""
     digest: str
     """SHA-256 of the file."""
     path: str
@@ -137,24 +144,40 @@ class Prompt(FrontMatter):
     @property
     def instruction(self) -> str:
         """System text and template without the document."""
-        return f"{self.system}\n{self.template.replace(PLACEHOLDER, '')}"
+        return f"{self.system}\n{_PLACES.sub('', self.template)}"
+
+    @property
+    def about_two(self) -> bool:
+        """Whether it asks about a document and one that it links to."""
+        return LINKED_PLACEHOLDER in self.template
 
     @property
     def answer_schema(self) -> str:
         """The JSON Schema of the answer, as JSON. Empty: the answer is no JSON."""
         return json.dumps(object_schema(self.properties)) if self.properties else ""
 
-    def messages(self, document: str, order: Order = "instruction_first") -> list[dict[str, str]]:
+    def messages(
+        self, document: str, order: Order = "instruction_first", linked: str = ""
+    ) -> list[dict[str, str]]:
         """The chat that asks for one answer about `document`. Braces in the document stay.
 
         document_first: the document comes first of all, the system text too stands behind it.
+        linked: of a prompt about two, the other document.
         """
         if order == "document_first":
-            asked = self.template.replace(PLACEHOLDER, _REFERENCE)
-            parts = (_BEFORE, document, _AFTER, *([self.system] if self.system else []), asked)
+            parts = [_BEFORE, document, _AFTER]
+            if self.about_two:
+                parts += [_BEFORE_LINKED, linked, _AFTER_LINKED]
+            parts += [self.system] if self.system else []
+            parts.append(self._filled(_REFERENCE, _REFERENCE_LINKED))
             return [{"role": "user", "content": "\n\n".join(parts)}]
         turns = [{"role": "system", "content": self.system}] if self.system else []
-        return [*turns, {"role": "user", "content": self.template.replace(PLACEHOLDER, document)}]
+        return [*turns, {"role": "user", "content": self._filled(document, linked)}]
+
+    def _filled(self, document: str, linked: str) -> str:
+        """The template with these texts in their places. Placeholders in the texts stay."""
+        texts = {PLACEHOLDER: document, LINKED_PLACEHOLDER: linked}
+        return _PLACES.sub(lambda place: texts[place[0]], self.template)
 
 
 def shipped() -> list[str]:
@@ -191,12 +214,34 @@ def _parse(path: str, data: bytes) -> Prompt:
             f"{path}: the template has {template.count(PLACEHOLDER)} {PLACEHOLDER} placeholders",
             f"write {PLACEHOLDER} exactly once, where the segment goes",
         )
+    if template.count(LINKED_PLACEHOLDER) > 1:
+        raise RecipeError(
+            f"{path}: the template has {template.count(LINKED_PLACEHOLDER)} {LINKED_PLACEHOLDER} "
+            "placeholders",
+            f"write {LINKED_PLACEHOLDER} once, where the linked segment goes, or leave it out",
+        )
     try:
         front = build_settings(FrontMatter, settings)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error.what}", error.mend) from error
     digest = hashlib.sha256(data).hexdigest()
-    return Prompt(**dict(front), template=template, digest=digest, path=path)
+    prompt = Prompt(**dict(front), template=template, digest=digest, path=path)
+    _check_kind(prompt)
+    return prompt
+
+
+def _check_kind(prompt: Prompt) -> None:
+    """Raises RecipeError for a prompt about two documents that cannot be one."""
+    if prompt.about_two and (prompt.join_segments or prompt.scores or prompt.properties):
+        raise RecipeError(
+            f"{prompt.path} asks about two documents, and joins segments or grades texts",
+            f"leave out {LINKED_PLACEHOLDER}, or join_segments, scores and properties",
+        )
+    if any(bool(example.linked) != prompt.about_two for example in prompt.examples):
+        raise RecipeError(
+            f"{prompt.path}: an example has `linked`, or has none, unlike the template",
+            f"give every example a `linked` passage if the template has {LINKED_PLACEHOLDER}",
+        )
 
 
 def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:

@@ -85,10 +85,14 @@ def is_held_out(root: str, eval_fraction: float) -> bool:
     id of the document that it was made from, or else its own. So a page and what a model wrote from
     it are on the same side. Other names are held out by the same rule.
     """
-    if eval_fraction <= 0:
-        return False
-    hashed = hashlib.blake2b(root.encode(), digest_size=8).digest()
-    return int.from_bytes(hashed, "big") < eval_fraction * 2.0**64
+    return eval_fraction > 0 and held_out_place(root) < eval_fraction * 2.0**64
+
+
+def held_out_place(root: str) -> int:
+    """The place of a name, from 0 to 2**64, in the order in which names are held out. Of several
+    names, one is held out if the one with the lowest place is.
+    """
+    return int.from_bytes(hashlib.blake2b(root.encode(), digest_size=8).digest(), "big")
 
 
 def catalogue(

@@ -1,7 +1,7 @@
 """Where a document came from: every stage that saw it, back to the file and offset of its record.
 
 It looks up the document's id or URL in each stage's shards, kept and excluded, by a scan of that
-column. It follows a synthetic document to its parent.
+column. It follows a synthetic document to its parent, or to both parents.
 """
 
 import contextlib
@@ -17,7 +17,10 @@ from corpusmill.manifests.looking.find import find_stages, finished_stages
 from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Receipt
+from corpusmill.manifests.schema import LINKED_PARENT
 from corpusmill.manifests.stage_folder import StageFolder
+
+PARENTS = ("parent", LINKED_PARENT.name)  # of a synthetic document
 
 
 @dataclass
@@ -44,13 +47,14 @@ class Sighting:
 class Trace:
     """A document's way through the stages.
 
-    parent: of a synthetic document. unread: what could not be read, and what to do. stages: those
-    that were searched.
+    parent: of a synthetic document. linked_parent: the second one, if it was made from two.
+    unread: what could not be read, and what to do. stages: those that were searched.
     """
 
     id: str
     sightings: list[Sighting] = field(default_factory=list)
     parent: "Trace | None" = None
+    linked_parent: "Trace | None" = None
     unread: list[str] = field(default_factory=list)
     stages: list[Manifest] = field(default_factory=list, repr=False)
 
@@ -59,6 +63,7 @@ class Trace:
             "id": self.id,
             "sightings": [vars(sighting) for sighting in self.sightings],
             "parent": self.parent.as_json() if self.parent else None,
+            **({"linked_parent": self.linked_parent.as_json()} if self.linked_parent else {}),
             **({"unread": self.unread} if self.unread else {}),
         }
 
@@ -96,15 +101,19 @@ def trace(root: str, document: str) -> Trace:
         some = ", ".join(sorted(ids)[:3])
         raise InputError(f"{len(ids)} documents match {document}", f"give one id: {some}, ...")
     found.id = ids.pop()
-    parents = [
-        lineage["parent"]
-        for sighting in found.sightings
-        if (lineage := sighting.row.get("lineage")) and lineage["parent"]
-    ]
-    if parents:
-        with contextlib.suppress(InputError):  # the parent's stage does not lie below this root
-            found.parent = trace(root, parents[0])
+    found.parent = _parent(found, root, "lineage")
+    found.linked_parent = _parent(found, root, LINKED_PARENT.name)
     return found
+
+
+def _parent(found: Trace, root: str, column: str) -> Trace | None:
+    """The trace of the parent that a column names; None if there is none."""
+    named = (sighting.row.get(column) or {} for sighting in found.sightings)
+    parent = next((one["parent"] for one in named if one.get("parent")), None)
+    if parent is not None:
+        with contextlib.suppress(InputError):  # the parent's stage does not lie below this root
+            return trace(root, parent)
+    return None
 
 
 def origin_of(found: Trace) -> dict[str, Any]:
@@ -144,7 +153,7 @@ def _reader_of(file: str, stages: Iterable[Manifest]) -> dict[str, Any] | None:
 def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Where documents came from.
 
-    id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `parent` of a synthetic
+    id -> `origin` (file and place in it), `url`, `source`, `kind`, and the `PARENTS` of a synthetic
     document. Each shard's narrow columns are scanned once, the first stage first, until all ids are
     found. Unknown ids are left out.
     """
@@ -155,20 +164,26 @@ def sources(root: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
             missing = wanted - found.keys()
             if not missing:
                 return found
-            if not output.path.endswith(".parquet") or not {"id", "origin"} <= set(
-                schema_of(output).names
-            ):
+            names = schema_of(output).names if output.path.endswith(".parquet") else []
+            if not {"id", "origin"} <= set(names):
                 continue
-            for table in read_parquet(output, ["id", "url", "source", "origin", "kind", "lineage"]):
+            wanted_columns = ["id", "url", "source", "origin", "kind", "lineage"]
+            if LINKED_PARENT.name in names:
+                wanted_columns.append(LINKED_PARENT.name)
+            for table in read_parquet(output, wanted_columns):
                 chosen = table.filter(
                     pc.is_in(table["id"], value_set=pa.array(sorted(missing), table["id"].type))
                 )
                 for row in chosen.to_pylist():
-                    lineage = row.pop("lineage")
-                    parent = {"parent": lineage["parent"]} if lineage and lineage["parent"] else {}
+                    made_from = (row.pop("lineage"), row.pop(LINKED_PARENT.name, None))
+                    parents = {
+                        kind: one["parent"]
+                        for kind, one in zip(PARENTS, made_from, strict=True)
+                        if one and one["parent"]
+                    }
                     found[row.pop("id")] = {
                         name: value for name, value in row.items() if value is not None
-                    } | parent
+                    } | parents
     return found
 
 

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from corpusmill.manifests.looking.trace import Trace
+from corpusmill.manifests.looking.trace import PARENTS, Trace
+from corpusmill.manifests.schema import LINKED_PARENT
 
 STATISTIC = "stat_"  # prefix of filter's columns
 _SHORT = 300
 _PIECES = "pieces"  # a column of `ocr`
 _MOST_PIECES = 12
-_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail", _PIECES}
+_SKIPPED = {"id", "text", "tokens", "origin", "lineage", "stage", "reason", "detail", _PIECES} | {
+    LINKED_PARENT.name
+}
 
 
 def trace_text(trace: Trace, indent: str = "") -> str:
@@ -29,6 +32,9 @@ def trace_text(trace: Trace, indent: str = "") -> str:
                 f"{indent}    made by "
                 + ", ".join(f"{key} {value}" for key, value in lineage.items() if value is not None)
             )
+        if second := row.get(LINKED_PARENT.name):
+            span = ", ".join(f"{key} {value}" for key, value in second.items())
+            lines.append(f"{indent}    and from {span}")
         statistics = [key for key in row if key.startswith(STATISTIC)]
         values = [
             f"{key}={_value(value)}"
@@ -47,6 +53,9 @@ def trace_text(trace: Trace, indent: str = "") -> str:
     if trace.parent:
         lines.append(f"{indent}  parent:")
         lines.append(trace_text(trace.parent, indent + "    "))
+    if trace.linked_parent:
+        lines.append(f"{indent}  linked parent:")
+        lines.append(trace_text(trace.linked_parent, indent + "    "))
     return "\n".join(lines)
 
 
@@ -63,14 +72,15 @@ def sequence_text(sequence: dict[str, Any]) -> str:
         lines.append(
             f"  {part['id']}  tokens {part['start']}-{part['end']}  {part.get('source', '')}"
         )
-        place = part
-        if parent := part.get("parent"):
-            lines.append(f"    made from {parent['id']}")
-            place = parent
-        if origin := place.get("origin"):
-            lines.append(
-                f"    from {_place(origin)}" + (f" ({place['url']})" if place.get("url") else "")
-            )
+        made_from = [part[kind] for kind in PARENTS if kind in part]
+        for place in made_from or [part]:
+            if made_from:
+                lines.append(f"    made from {place['id']}")
+            if origin := place.get("origin"):
+                lines.append(
+                    f"    from {_place(origin)}"
+                    + (f" ({place['url']})" if place.get("url") else "")
+                )
     return "\n".join(lines)
 
 
@@ -90,4 +100,8 @@ def _place(origin: dict[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{len(value)}]"
+    if isinstance(value, dict) and "url" in value:  # a linked document
+        return str(value["url"])
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -85,6 +85,9 @@ def rewritten(run: Run) -> list[Rewritten]:
                 continue
             text = parent["text"]
             passage = text[lineage.get("start") or 0 : lineage.get("end") or len(text)]
+            if second := row.get("linked_parent"):
+                linked = (parent.get("linked") or {}).get("text") or ""
+                passage += "\n\n" + linked[second["start"] : second["end"]]
             pair = by_words(passage, row["text"])
             found.append(
                 Rewritten(row["id"], str(row.get("prompt")), str(parent.get("url") or ""), pair)

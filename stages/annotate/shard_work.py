@@ -56,4 +56,7 @@ def plan(document: Mapping[str, Any], prompt: Prompt, planner: Planner) -> Plann
     text = document["text"] or ""
     starts, room = planner.tokenizer.starts(text), planner.room(prompt)
     beginning = text[: starts[room]] if len(starts) > room else text
-    return replace(next(planner.plan({**document, "text": beginning}, [prompt])), document=document)
+    return replace(
+        next(planner.plan({**document, "text": beginning, "linked": None}, [prompt])),
+        document=document,
+    )

@@ -15,7 +15,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, conform, extended
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, LINKED_PARENT, conform, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.blend.order import by_deficit
 from corpusmill.stages.blend.placing import Numbers, Placing
@@ -31,9 +31,10 @@ BLEND_SOURCE = pa.field("blend_source", pa.string())
 EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart
 PHASE = pa.field("phase", pa.int16())  # from 0
 CLUSTER_SIZE = pa.field("cluster_size", pa.int32())  # of dedup
-BLENDED = extended(BLEND_SOURCE, EPOCH, PHASE)
+BLENDED = extended(LINKED_PARENT, BLEND_SOURCE, EPOCH, PHASE)
 COPIES = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
 NAME = "blend"
+_CARRIED = [*DOCUMENT.names, LINKED_PARENT.name]
 COPIES_AT_ONCE = 4096
 UNCLAIMED = -1  # the group of documents that no source wants
 
@@ -52,7 +53,7 @@ def read_claimed(
             f"{shard.inputs[0].path} has images, and blend keeps none",
             "give the output of render to pack itself, with pack.images",
         )
-    tables = read_documents(shard.inputs[0], reader, NAME, (CLUSTER_SIZE,))
+    tables = read_documents(shard.inputs[0], reader, NAME, (CLUSTER_SIZE, LINKED_PARENT))
     return names, shard.counted(shard.inputs[0], tables)
 
 
@@ -81,9 +82,7 @@ def send_copies(config: BlendSettings, claimants: Claimants, shard: Shard) -> li
         for start in range(0, len(rows), COPIES_AT_ONCE):
             some = slice(start, start + COPIES_AT_ONCE)
             taken = claims.take(pa.array(rows[some]))
-            documents = table.select(DOCUMENT.names).take(
-                pa.array(taken["row"].to_numpy() - offset)
-            )
+            documents = table.select(_CARRIED).take(pa.array(taken["row"].to_numpy() - offset))
             source = label.take(pa.array(group[rows[some]] % len(label)))
             copied = _copies(documents, taken, source, pa.array(~drawn[some]))
             copied = with_column(copied, "order", pa.array(order[some]))
@@ -117,7 +116,7 @@ def _listed(claims: pa.Table, copies: Numbers) -> Numbers:
 def _copies(documents: pa.Table, claims: pa.Table, source: pa.Array, dropped: pa.Array) -> pa.Table:
     """The copies' own columns. A dropped document has its reason, and no text."""
     wanted_by = pc.if_else(dropped, pc.binary_join_element_wise("source=", source, ""), None)
-    columns = {name: documents[name] for name in DOCUMENT.names} | {
+    columns = {name: documents[name] for name in _CARRIED} | {
         "text": pc.if_else(dropped, None, documents["text"]),
         "source": pc.coalesce(documents["source"], source),
         "n_tokens": pc.if_else(pc.is_null(source), documents["n_tokens"], claims["n_tokens"]),

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from corpusmill.stages.extract import justext, resiliparse, trafilatura
 from corpusmill.stages.extract.escape_sequences import without_escape_sequences
+from corpusmill.stages.extract.links import Written
 
 Extractor = Literal["main_content", "union", "resiliparse", "justext", "trafilatura"]
 Comments = Literal["drop", "keep"]
@@ -41,12 +42,13 @@ def tidy(text: str) -> str:
 
 
 class Page(NamedTuple):
-    """The main text of a page, and its title; None if it has none. pages_without_text: those of a
-    PDF file that show something else, from 1.
+    """The main text of a page, its title (None if it has none), and its links (None if they are not
+    known). pages_without_text: those of a PDF file that show something else, from 1.
     """
 
     text: str
-    title: str | None
+    title: str | None = None
+    links: Written | None = None
     pages_without_text: tuple[int, ...] = ()
 
 
@@ -60,8 +62,9 @@ def main_text(
 def read(
     html: str, extractor: Extractor, language_of: Callable[[str], str], comments: Comments = "drop"
 ) -> Page:
-    """The main text of a page, empty if the extractor finds none, and its title. The title is the
-    same for every extractor.
+    """The main text of a page, empty if the extractor finds none, its title and its links. The
+    title is the same for every extractor. Links are known of `main_content` and `union`, and those
+    are the same.
 
     Escape sequences are taken out here, so no extractor has to know them.
 
@@ -71,26 +74,28 @@ def read(
     from corpusmill.stages.extract import main_content  # numba is slow to import
 
     if not html or html.isspace():
-        return Page("", None)
+        return Page("")
     html, keep_comments = without_escape_sequences(html), comments == "keep"
     if extractor == "main_content":
         # Its text is clean and tidy already, and its code keeps its blank lines.
         return Page(*main_content.extracted(html, language_of, keep_comments))
-    text = _text_of(html, extractor, language_of, keep_comments)
+    # lxml refuses text with an encoding declaration.
+    bare = _XML_DECLARATION.sub("", html, count=1)
+    if extractor == "union":
+        from corpusmill.stages.extract import union
+
+        found = main_content.extracted(bare, language_of, keep_comments)
+        text = tidy(_without_controls(union.union(found.text, bare, language_of)))
+        return Page(text, found.title, found.links)
+    text = _text_of(bare, extractor, language_of, keep_comments)
     return Page(text, main_content.title_of(html))
 
 
 def _text_of(
     html: str, extractor: Extractor, language_of: Callable[[str], str], keep_comments: bool
 ) -> str:
-    """The main text by another extractor than the default."""
-    from corpusmill.stages.extract import union
-
-    # lxml refuses text with an encoding declaration.
-    html = _XML_DECLARATION.sub("", html, count=1)
-    if extractor == "union":
-        text = union.union(html, language_of, keep_comments)
-    elif extractor == "resiliparse":
+    """The main text by an extractor of others."""
+    if extractor == "resiliparse":
         text = resiliparse.main_text(html)
     elif extractor == "justext":
         text = "\n\n".join(justext.paragraphs(html, language_of))

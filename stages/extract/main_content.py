@@ -21,6 +21,8 @@ from corpusmill.manifests.package_data import package_file
 from corpusmill.stages.columns.word_rule import word_tables
 from corpusmill.stages.extract.blog_notes import leave_notes
 from corpusmill.stages.extract.headline import headline_of, said_once, with_headline
+from corpusmill.stages.extract.linked_text import written
+from corpusmill.stages.extract.links import Written
 from corpusmill.stages.extract.page import block_places, block_text
 from corpusmill.stages.extract.page import page as html_page
 from corpusmill.stages.extract.page.blocks import walk
@@ -61,22 +63,27 @@ class TooManyBlocks(ValueError):
 
 
 class Blocks(NamedTuple):
-    """A page after the walk. text: UTF-8. `page.page` names the columns of `blocks` and
-    `elements`. groups: `repeated.groups_of` the elements.
+    """A page after the walk. data, text: UTF-8. `page.page` names the columns of `blocks`,
+    `elements` and `links`. base: the address of `<base>`. groups: `repeated.groups_of` the
+    elements.
     """
 
+    data: bytes
     text: bytes
     blocks: NDArray[np.int32]
     levels: NDArray[np.uint8]
     elements: NDArray[np.int32]
+    links: NDArray[np.int32]
+    base: str
     groups: tuple[NDArray[np.int64], int]
 
 
 class Extracted(NamedTuple):
-    """The main content of a page, and its title; None if it has none."""
+    """The main content of a page, its title (None if it has none) and its links."""
 
     text: str
     title: str | None
+    links: Written
 
 
 def main_content(html: str, language_of: Callable[[str], str], comments: bool = False) -> str:
@@ -93,7 +100,7 @@ def extracted(html: str, language_of: Callable[[str], str], comments: bool = Fal
     """
     page = blocks_of(html)
     if not len(page.blocks):
-        return Extracted("", None)
+        return Extracted("", None, Written([]))
     sample = language_sample(page)
     features = features_of(page, "en" if looks_english(sample) else language_of(sample))
     main = chosen(page, features, forest())
@@ -104,7 +111,8 @@ def extracted(html: str, language_of: Callable[[str], str], comments: bool = Fal
     if block >= 0:
         page.blocks[block, html_page.HEADING] = 1
     main = said_once(main, page.text, page.blocks, features[:, block_text.WORDS], block)
-    return Extracted(rendered(page.text, page.blocks, page.elements, main), title)
+    links = Written(written(page.data, page.links, page.blocks, main), page.base)
+    return Extracted(rendered(page.text, page.blocks, page.elements, main), title, links)
 
 
 def title_of(html: str) -> str | None:
@@ -118,7 +126,8 @@ def title_of(html: str) -> str | None:
 
 def blocks_of(html: str) -> Blocks:
     """Walk through a page. Raises TooManyBlocks."""
-    page = html_page.new_page(html.encode("utf-8", "replace"))
+    data = html.encode("utf-8", "replace")
+    page = html_page.new_page(data)
     walk(page)
     count, elements = int(page.state[html_page.BLOCKS]), int(page.state[html_page.ELEMENTS])
     if html_page.TOO_MANY in (count, elements):
@@ -131,7 +140,18 @@ def blocks_of(html: str) -> Blocks:
     kept = shown(text, blocks, levels, page_elements)
     if not kept.all():
         blocks, levels = blocks[kept], levels[kept]
-    return Blocks(text.tobytes(), blocks, levels, page_elements, groups_of(page_elements))
+    links = page.links[: page.state[html_page.LINKS_READ]]
+    base = data[page.state[html_page.BASE_BEGIN] : page.state[html_page.BASE_END]]
+    return Blocks(
+        data,
+        text.tobytes(),
+        blocks,
+        levels,
+        page_elements,
+        links,
+        base.decode("utf-8", "replace"),
+        groups_of(page_elements),
+    )
 
 
 def language_sample(page: Blocks) -> str:

@@ -65,7 +65,7 @@ def read(content: bytes, most_pages: int) -> Page:
         text, title = "\n\n".join(filter(None, texts)), title_of(file)
     if not text:
         raise PdfError("pdf.no_text", f"pages={count}, none with text: they may be scans")
-    return Page(text, title, tuple(scanned))
+    return Page(text, title, pages_without_text=tuple(scanned))
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
-from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, conform, extended
+from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, LINKS, conform, extended
 from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, pdf, sandbox
+from corpusmill.stages.extract.links import resolved
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
@@ -51,7 +52,7 @@ class Extract(MapStage):
     """Read raw files and keep the text of their pages."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()
@@ -85,6 +86,9 @@ class Extract(MapStage):
     """Processor time for one page, in seconds. 0 extracts in the worker itself, without limits."""
     page_memory_mb: int = Field(default=2048, ge=512, le=16 << 20)
     """Memory of the process for extraction, in MB."""
+    max_links: NonNegativeInt = 100
+    """So many links of the main content are kept, the first ones, in the column `links`. 0: none.
+    """
     min_text_chars: NonNegativeInt = 1
     """A text of fewer characters is excluded."""
     languages: tuple[str, ...] = ("en",)
@@ -117,7 +121,7 @@ class Extract(MapStage):
         return self
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return (TITLE, *((PAGES_WITHOUT_TEXT,) if pdf.MIME in self.mimes else ()))
+        return (TITLE, LINKS, *((PAGES_WITHOUT_TEXT,) if pdf.MIME in self.mimes else ()))
 
     def depends_on(self) -> str:
         """The language model's digest, and the versions of the extractor, of the charset's
@@ -162,6 +166,8 @@ class Extract(MapStage):
                     row["title"] = repaired(page.title, self.repair) if page.title else None
                     row[PAGES_WITHOUT_TEXT.name] = list(page.pages_without_text) or None
                     self._check_length(row["text"])
+                    if page.links and self.max_links:
+                        row["links"] = resolved(page.links, record["url"], self.max_links)
                     waiting.append((row, record["language"] if self.trust_language else None))
                 except _Drop as drop:
                     dropped.append(
@@ -232,7 +238,7 @@ class Extract(MapStage):
                 return self._pdf_text(payload)
             page = repaired_page(charset.decoded(payload, declared)[0], self.repair)
             if mime == "text/plain":
-                return html.Page(html.clean(page).strip("\n"), None)
+                return html.Page(html.clean(page).strip("\n"))
             return html.read(page, self.extractor, self._language_of, self.comments)
         except (_Drop, CorpusmillError, MemoryError):
             raise
@@ -300,7 +306,7 @@ def _or_raised(text: Any, mime: str | None) -> html.Page:
         raise _Drop(f"{_failed(mime)}.{text.reason}", text.detail)
     if isinstance(text, Exception):
         raise text
-    return html.Page(text, None) if isinstance(text, str) else text
+    return html.Page(text) if isinstance(text, str) else text
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -9,19 +9,15 @@ import re
 from collections.abc import Callable, Iterable
 
 from corpusmill.stages.extract import justext, resiliparse
-from corpusmill.stages.extract.main_content import main_content
 
 GRAM = 4  # words in a sequence; a paragraph is known by its sequences
 ENOUGH = 0.5  # share of a paragraph's sequences that must be there
 _WORD = re.compile(r"\w+")
 
 
-def union(html: str, language_of: Callable[[str], str], comments: bool = False) -> str:
+def union(main_content: str, html: str, language_of: Callable[[str], str]) -> str:
     """The main content, and what jusText and Resiliparse add to it. Raises what they raise."""
-    text = merged(
-        main_content(html, language_of, comments).split("\n\n"),
-        justext.paragraphs(html, language_of),
-    )
+    text = merged(main_content.split("\n\n"), justext.paragraphs(html, language_of))
     return "\n\n".join(merged(text, resiliparse.main_text(html).split("\n")))
 
 

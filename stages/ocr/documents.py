@@ -110,7 +110,7 @@ class Document:
 
     def _lost(self, place: dict[str, Any], why: Rejection) -> None:
         end = len(self.text)
-        told = {"reason": why.reason.replace("synthesize.", "ocr.", 1), "detail": why.detail}
+        told = {"reason": why.code("ocr"), "detail": why.detail}
         self.pieces.append({**place, "how": LOST, "start": end, "end": end, **told})
 
     def finished(self, model: str, sampling: str, least_read: float) -> Finished:
@@ -167,12 +167,12 @@ def text_of(answer: str) -> str | Rejection:
     fenced = _FENCE.match(answer)
     text = clean(fenced[1] if fenced else answer).strip()
     if not any(map(str.isalnum, text)):
-        return Rejection("synthesize.empty", excerpt(answer))
+        return Rejection("empty", excerpt(answer))
     if len(text) <= _LONGEST_REMARK:
         if _NO_TEXT.fullmatch(text):
             return ""
         if _UNABLE.match(text):
-            return Rejection("synthesize.refusal", excerpt(text))
+            return Rejection("refusal", excerpt(text))
     return text
 
 

@@ -23,7 +23,14 @@ import pyarrow.compute as pc
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.parquet_output import ROW_GROUP_BYTES
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, QUESTION, excluded, extended
+from corpusmill.manifests.schema import (
+    DOCUMENT,
+    EXCLUSION,
+    LINKED_PARENT,
+    QUESTION,
+    excluded,
+    extended,
+)
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.blend.copies import BLEND_SOURCE, EPOCH, PHASE
@@ -55,7 +62,8 @@ TOKENS = pa.schema(
         ("n_prompt", pa.int32()),  # first tokens, without loss; 0 in pre-training
         ("source", pa.string()),  # the blend's source, or else the document's
         # The document that this one was made from; null if it was made from none. What is held out
-        # of training follows it.
+        # of training follows it. Of two parents, the one that is held out first, so that a row is
+        # held out if either is.
         ("root", pa.string()),
         EPOCH,
         PHASE,  # of the blend; null if it has none
@@ -142,7 +150,8 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
         _write_tokenizer(tokenizer, images, shard)
         return [account]
     schema = WITH_IMAGES if images else TOKENS
-    also = (BLEND_SOURCE, EPOCH, PHASE, *IMAGE_COLUMNS, *((QUESTION,) if images else ()))
+    also = (BLEND_SOURCE, EPOCH, PHASE, LINKED_PARENT, *IMAGE_COLUMNS)
+    also += (QUESTION,) if images else ()
     with (
         # Row groups end by tokens, below.
         shard.parquet(DOCUMENTS, schema, row_group_bytes=1 << 62) as output,
@@ -222,7 +231,7 @@ def _token_rows(
             "tokens": pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat)),
             "n_prompt": np.array(in_prompts, np.int32),
             "source": pc.coalesce(documents["blend_source"], documents["source"]),
-            "root": pc.struct_field(documents["lineage"], "parent"),
+            "root": _roots(documents),
             "epoch": pc.fill_null(documents["epoch"], 0),
             "phase": documents["phase"],
             "part": np.array(numbers, np.int32),
@@ -236,6 +245,17 @@ def _token_rows(
             pa.table(columns, schema=WITH_IMAGES if images else TOKENS),
             excluded(dropped, Pack.name, codes, details),
         )
+
+
+def _roots(documents: pa.Table) -> pa.ChunkedArray:
+    parent = pc.struct_field(documents["lineage"], "parent")
+    other = pc.struct_field(documents[LINKED_PARENT.name], "parent")
+    if other.null_count == len(other):
+        return parent
+    both = zip(parent.to_pylist(), other.to_pylist(), strict=True)
+    known = ([name for name in names if name is not None] for names in both)
+    first = [min(names, key=token_shards.held_out_place, default=None) for names in known]
+    return pa.chunked_array([pa.array(first, pa.string())])
 
 
 def _write_tokenizer(tokenizer: LoadedTokenizer, images: ImagePacking | None, shard: Shard) -> None:

@@ -7,14 +7,15 @@ to be as long as its passage, or as the first good example of a rubric.
 """
 
 import heapq
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.parquet_files import read_parquet
-from corpusmill.manifests.schema import DOCUMENT, conform, seed_for
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
+from corpusmill.manifests.schema import LINKED, conform, extended, seed_for
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
@@ -97,6 +98,7 @@ def lines(
     """
     levels = [level for level, routed in prompts.items() if routed]
     holding = {artifact.path: levels_in(artifact) for artifact in files}
+    pairs = {artifact.path: LINKED.name in schema_of(artifact).names for artifact in files}
     available = {level: sum(found[level] for found in holding.values()) for level in levels}
     total = sum(available.values())
     if not total:
@@ -107,11 +109,14 @@ def lines(
     taken = min(1.0, most / total) if most is not None else 1.0
     sums: dict[str, dict[str, float]] = {}
     sampled = 0
-    for level in levels:
-        holders = [artifact for artifact in files if holding[artifact.path][level]]
+    # Pairs are drawn by themselves: there are few of them, and they get other prompts.
+    for level, in_pairs in itertools.product(levels, (False, True)):
+        chosen = [artifact for artifact in files if pairs[artifact.path] == in_pairs]
+        holders = [artifact for artifact in chosen if holding[artifact.path][level]]
         documents = list(_drawn(holders, level, sample))
         sampled += len(documents)
-        weight = available[level] * taken / max(1, len(documents))
+        there = sum(holding[artifact.path][level] for artifact in holders)
+        weight = there * taken / max(1, len(documents))
         for document in documents:
             rows = list(plan(document, prompts[level]))
             for name in dict.fromkeys(row.prompt.name for row in rows if row.asked):
@@ -178,7 +183,7 @@ def _add_grades(
 def _sizes(row: PlannedRow) -> list[int]:
     """Tokens of the passage of each request."""
     pairs = zip(row.segments, row.requests, strict=True)
-    return [piece.n_tokens for piece, request in pairs if request is not None]
+    return [row.n_tokens(piece) for piece, request in pairs if request is not None]
 
 
 def _written(
@@ -205,7 +210,7 @@ def _drawn(holders: Sequence[Artifact], level: str, sample: int) -> Iterable[dic
         share = (sample + place) // len(chosen)
         found: list[tuple[int, str, dict[str, Any]]] = []
         for group in read_parquet(artifact):
-            rows = conform(group, DOCUMENT).select(list(COLUMNS)).to_pylist()
+            rows = conform(group, extended(LINKED)).select(list(COLUMNS)).to_pylist()
             found += [
                 (seed_for("estimate", row["id"]), row["id"], row)
                 for row in rows

@@ -79,8 +79,7 @@ class Bench:
         path = os.path.join(self.folder, _FILE)
         with open(path, "wb") as file:
             for planned, finished in rows:
-                start, end = planned.span
-                passage = planned.document["text"][start:end] if not finished.rejection else ""
+                passage = planned.passage if not finished.rejection else ""
                 pickle.dump((passage, planned.seed, finished), file)
         judged = self._answers(path)
         for number, (_, _, finished) in enumerate(_read(path)):

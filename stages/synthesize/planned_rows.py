@@ -1,9 +1,10 @@
 """Planned rows: the requests that a document needs under a prompt, and what the answers become.
 
 A planned row is the unit of the synthesis account. A prompt that joins segments plans one row for
-each document and sample. Any other prompt plans one row for each segment and sample. Every planned
-row ends as a synthetic document, or as an exclusion with its reason. Both carry the full lineage:
-parent, span, prompt, model, sampling, seed.
+each document and sample. A prompt about two documents plans one row for each pair and sample. Any
+other prompt plans one row for each segment and sample. Every planned row ends as a synthetic
+document, or as an exclusion with its reason. Both carry the full lineage: parent, span, prompt,
+model, sampling, seed.
 """
 
 import json
@@ -14,13 +15,15 @@ from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.schema import extended, seed_for, synthetic_id
+from corpusmill.manifests.schema import LINKED, LINKED_PARENT, extended, seed_for, synthetic_id
 from corpusmill.prompts.loader import Order, Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
 from corpusmill.stages.engines.contract import Completion, Request
 from corpusmill.stages.engines.reasoning import without_reasoning
+from corpusmill.stages.synthesize.pair_segments import pair_segments
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
 from corpusmill.stages.synthesize.postfilters.degenerate import shared_words
+from corpusmill.stages.synthesize.postfilters.result import JOINT
 from corpusmill.stages.synthesize.segments import Segment, segment
 
 SCHEMA = extended(
@@ -41,8 +44,9 @@ _LEAST_ROOM = 32  # tokens that a prompt must leave for the segment
 @dataclass
 class PlannedRow:
     """requests: one for each segment, None if the segment is too short. rejection: a reason that
-    is known before any request. is_first: among the rows of its document. answers: place among the
-    requests that are asked -> answer.
+    is known before any request. linked: the segment of the linked document, of a prompt about two.
+    is_first: among the rows of its document. answers: place among the requests that are asked ->
+    answer.
     """
 
     document: Mapping[str, Any]
@@ -52,6 +56,7 @@ class PlannedRow:
     segments: Sequence[Segment]
     requests: Sequence[Request | None] = ()
     rejection: Rejection | None = None
+    linked: Segment | None = None
     is_first: bool = False
     answers: dict[int, Completion] = field(default_factory=dict)
 
@@ -81,13 +86,31 @@ class PlannedRow:
     def size(self) -> int:
         """Characters that the row holds in memory, about."""
         start, end = self.span
-        return _ROW_SIZE + end - start + sum(len(answer.text) for answer in self.answers.values())
+        linked = self.linked.end - self.linked.start if self.linked else 0
+        answers = sum(len(answer.text) for answer in self.answers.values())
+        return _ROW_SIZE + end - start + linked + answers
 
     @property
     def span(self) -> tuple[int, int]:
         if not self.segments:
             return 0, len(self.document["text"] or "")
         return self.segments[0].start, self.segments[-1].end
+
+    def parts(self, start: int, end: int) -> list[str]:
+        """The passages of a request about this span: one, or those of two documents."""
+        parts = [self.document["text"][start:end]]
+        if self.linked:
+            parts.append(self.document["linked"]["text"][self.linked.start : self.linked.end])
+        return parts
+
+    @property
+    def passage(self) -> str:
+        """All that the row was asked about."""
+        return JOINT.join(self.parts(*self.span))
+
+    def n_tokens(self, piece: Segment) -> int:
+        """Tokens of the passages of the request about this segment."""
+        return piece.n_tokens + (self.linked.n_tokens if self.linked else 0)
 
 
 @dataclass(frozen=True)
@@ -135,7 +158,8 @@ class Planner:
             return self._rooms[prompt.digest]
         overhead = len(self.tokenizer.prompt_ids([self._chat(prompt, "")])[0])
         room = self.input_limit(prompt) - overhead
-        if room < max(_LEAST_ROOM, prompt.limits.min_segment_tokens):
+        least = max(_LEAST_ROOM, prompt.limits.min_segment_tokens)
+        if room < least * (2 if prompt.about_two else 1):
             raise RecipeError(
                 f"prompt {prompt.name} leaves no room for text: it takes {overhead} of "
                 f"{self.input_limit(prompt)} input tokens",
@@ -146,7 +170,16 @@ class Planner:
         return room
 
     def plan(self, document: Mapping[str, Any], prompts: Sequence[Prompt]) -> Iterator[PlannedRow]:
-        """The rows that `document` gets under each of the prompts."""
+        """The rows that `document` gets under each of the prompts.
+
+        A document in a pair gets the prompts about two, and another one gets the others.
+        """
+        linked = document.get(LINKED.name)
+        prompts = [prompt for prompt in prompts if prompt.about_two == bool(linked)]
+        if linked:
+            pairs = [row for prompt in prompts for row in self._pair_rows(document, prompt)]
+            yield from (replace(row, is_first=not place) for place, row in enumerate(pairs))
+            return
         text = document["text"] or ""
         starts = self.tokenizer.starts(text)  # once for all prompts
         together = [prompts] if self.order == "document_first" else [[each] for each in prompts]
@@ -159,6 +192,32 @@ class Planner:
                     row.is_first, is_first = is_first, False
                     yield row
 
+    def _pair_rows(self, document: Mapping[str, Any], prompt: Prompt) -> Iterator[PlannedRow]:
+        """The rows of a prompt about a document and one that it links to: one for each sample."""
+        texts = [document["text"] or "", document[LINKED.name]["text"] or ""]
+        cut = _Cut([], {}, set())
+        pieces = pair_segments(
+            texts,
+            self.room(prompt),
+            self.tokenizer,
+            lambda first, second: self._excess(prompt, first, cut, second),
+        )
+        first, second = (
+            text[piece.start : piece.end] for text, piece in zip(texts, pieces, strict=True)
+        )
+        rejection = _too_short_pair(texts, pieces, prompt)
+        if rejection is None and (prompt.name, first) in cut.left_out:
+            rejection = Rejection("not_in_prompt", excerpt(first))
+        for sample in range(self.samples):
+            name = f"{document['id']} {document[LINKED.name]['id']}"
+            seed = seed_for(name, prompt.name, sample, self.seed) & _SEED_BITS
+            requests = []
+            if rejection is None:
+                ids = cut.rendered[prompt.name, first]
+                requests.append(self._request(prompt, ids, first, pieces[0], seed, second))
+            row = (document, prompt, sample, seed, pieces[:1], requests, rejection, pieces[1])
+            yield PlannedRow(*row)
+
     def _cut(self, text: str, starts: list[int], prompts: Sequence[Prompt]) -> "_Cut":
         """The segments of a text that fit all of these prompts, and their requests' token ids."""
         cut = _Cut([], {}, set())
@@ -169,12 +228,15 @@ class Planner:
         room = min(map(self.room, prompts))
         return replace(cut, segments=segment(text, room, self.tokenizer, excess, starts))
 
-    def _excess(self, prompt: Prompt, inner: str, cut: "_Cut") -> int:
-        """How many tokens too many the prompt of this segment has. It is rendered into `cut`."""
-        defused = self.tokenizer.defuse(inner)
-        whole = self.tokenizer.render(self._chat(prompt, defused))
+    def _excess(self, prompt: Prompt, inner: str, cut: "_Cut", linked: str = "") -> int:
+        """How many tokens too many the prompt of this segment has. It is rendered into `cut`.
+
+        linked: the segment of the linked document.
+        """
+        defused, other = self.tokenizer.defuse(inner), self.tokenizer.defuse(linked)
+        whole = self.tokenizer.render(self._chat(prompt, defused, other))
         # A template may cut texts at marks of its own.
-        if defused not in whole:
+        if defused not in whole or other not in whole:
             cut.left_out.add((prompt.name, inner))
         ids = self.tokenizer.rendered_ids([whole])[0]
         cut.rendered[prompt.name, inner] = ids
@@ -216,20 +278,25 @@ class Planner:
                     rejection = Rejection("not_in_prompt", excerpt(inner[0]))
                 yield PlannedRow(document, prompt, sample, first, pieces, requests, rejection)
 
-    def _chat(self, prompt: Prompt, inner: str) -> list[dict[str, str]]:
-        return prompt.messages(inner, self.order)
+    def _chat(self, prompt: Prompt, inner: str, linked: str = "") -> list[dict[str, str]]:
+        return prompt.messages(inner, self.order, linked)
 
     def _request(
-        self, prompt: Prompt, ids: list[int], inner: str, piece: Segment, seed: int
+        self,
+        prompt: Prompt,
+        ids: list[int],
+        inner: str,
+        piece: Segment,
+        seed: int,
+        linked: str = "",
     ) -> Request | None:
         if piece.n_tokens < prompt.limits.min_segment_tokens:
             return None
         room = prompt.limits.max_output_tokens if self.context is None else self.context - len(ids)
+        defused = [self.tokenizer.defuse(part) for part in (inner, linked)]
         return Request(
             token_ids=tuple(ids),
-            messages=tuple(
-                self.tokenizer.messages(self._chat(prompt, self.tokenizer.defuse(inner)))
-            ),
+            messages=tuple(self.tokenizer.messages(self._chat(prompt, *defused))),
             max_tokens=min(prompt.limits.max_output_tokens, room),
             temperature=prompt.sampling.temperature,
             top_p=prompt.sampling.top_p,
@@ -267,14 +334,13 @@ class Planner:
             detail = f"n_tokens={n_tokens} < {least}: {excerpt(text)}"
             return Finished(row, rejection=Rejection("output_too_short", detail))
         row["text"] = text
-        start, end = planned.span
-        row["shared_words"] = shared_words(text, planned.document["text"][start:end])
+        row["shared_words"] = shared_words(text, planned.passage)
         row["lineage"]["finish_reason"] = "stop"  # of the segments that are in the row
         return Finished(row, n_tokens)
 
     def _cleaned(self, planned: PlannedRow) -> tuple[list[str], list[Rejection], int]:
         """(usable answers, rejections of the others, source tokens that usable answers cover)."""
-        text, answers = planned.document["text"], iter(planned.replies)
+        answers = iter(planned.replies)
         kept: list[str] = []
         lost: list[Rejection] = []
         covered = 0
@@ -282,8 +348,8 @@ class Planner:
             if request is None:
                 continue
             answer = next(answers)
-            passage = text[piece.start : piece.end]
-            result = usable(answer, planned.prompt, passage, piece.n_tokens, request.seed)
+            parts, n_tokens = planned.parts(piece.start, piece.end), planned.n_tokens(piece)
+            result = usable(answer, planned.prompt, parts, n_tokens, request.seed)
             if isinstance(result, Rejection):
                 lost.append(result)
             else:
@@ -303,10 +369,13 @@ class Planner:
                 **({"order": self.order} if self.order != "instruction_first" else {}),
             }
         )
+        parents, linked = document["id"], None
+        if planned.linked:
+            piece, other = planned.linked, document[LINKED.name]["id"]
+            linked = {"parent": other, "start": piece.start, "end": piece.end}
+            parents = f"{document['id']} {other} {piece.start} {piece.end}"
         return {
-            "id": synthetic_id(
-                document["id"], start, end, prompt.digest, model, sampling, planned.sample
-            ),
+            "id": synthetic_id(parents, start, end, prompt.digest, model, sampling, planned.sample),
             **{name: document[name] for name in INHERITED},
             "kind": "synthetic",
             "prompt": prompt.name,
@@ -321,6 +390,7 @@ class Planner:
                 "sample": planned.sample,
                 "finish_reason": None,
             },
+            LINKED_PARENT.name: linked,
             "segments": len(planned.segments),
         }
 
@@ -342,11 +412,12 @@ def _least(prompt: Prompt) -> int:
 
 
 def usable(
-    answer: Completion, prompt: Prompt, passage: str, n_tokens: int, seed: int
+    answer: Completion, prompt: Prompt, parts: Sequence[str], n_tokens: int, seed: int
 ) -> str | Rejection:
     """The answer after the prompt's post-filters, or why there is none.
 
-    passage: what was asked about, with so many tokens. seed: of the request.
+    parts: the passage that was asked about, or two of them; with so many tokens. seed: of the
+    request.
     """
     if answer.finish_reason == "error":
         return Rejection("request", answer.error, failed=True)
@@ -357,7 +428,7 @@ def usable(
     text = without_reasoning(answer.text)
     if text is None:
         return Rejection("reasoning", excerpt(answer.text))
-    return clean(text, prompt, Context.of(prompt, passage, n_tokens, seed))
+    return clean(text, prompt, Context.of(prompt, parts, n_tokens, seed))
 
 
 def _all_too_short(
@@ -369,6 +440,20 @@ def _all_too_short(
     return Rejection(
         "segment_too_short", f"n_tokens={longest} < {prompt.limits.min_segment_tokens}"
     )
+
+
+def _too_short_pair(
+    texts: Sequence[str], pieces: Sequence[Segment], prompt: Prompt
+) -> Rejection | None:
+    """Why a pair is not asked about: a document, or what fits of it, is too short."""
+    for text, piece in zip(texts, pieces, strict=True):
+        whole = not text[piece.end :].strip()
+        least = _least(prompt) if whole else prompt.limits.min_segment_tokens
+        if piece.n_tokens < least:
+            what = "document" if whole else "segment"
+            detail = f"n_tokens={piece.n_tokens} < {least}"
+            return Rejection(f"{what}_too_short", detail)
+    return None
 
 
 def _worst(answers: Sequence[Completion]) -> str:

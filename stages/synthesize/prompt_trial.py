@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.package_data import package_file
-from corpusmill.manifests.schema import DOCUMENT
+from corpusmill.manifests.schema import DOCUMENT, LINKED
 from corpusmill.prompts import loader
 from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.synthesize import postfilters
@@ -60,11 +60,13 @@ def examined(name_or_path: str) -> Iterator[str]:
         yield f"{prompt.path} has no examples; give a text with --text"
 
 
-def tried(settings: Synthesize, name_or_path: str, source: str, ask: bool) -> Iterator[str]:
+def tried(
+    settings: Synthesize, name_or_path: str, source: str, ask: bool, linked: str | None = None
+) -> Iterator[str]:
     """What a model is asked about a text, and what would be kept of its answers.
 
     settings: engine and seed. source: path or URL of a UTF-8 text. ask: also ask the engine.
-    Raises RecipeError for a rubric.
+    linked: of a prompt about two documents, the other text. Raises RecipeError for a rubric.
     """
     prompt = loader.load(name_or_path)
     postfilters.check(prompt)
@@ -73,13 +75,16 @@ def tried(settings: Synthesize, name_or_path: str, source: str, ask: bool) -> It
             f"{prompt.path} is a rubric, and --text shows what synthesize asks",
             "leave out --text to test its examples, or run annotate with `max_documents: 5`",
         )
+    if prompt.about_two != (linked is not None):
+        raise RecipeError(
+            f"{prompt.path} asks about {'two documents' if prompt.about_two else 'one document'}",
+            "name the second text with --linked" if prompt.about_two else "leave out --linked",
+        )
     planner = settings.planner()
     planner.room(prompt)
-    try:
-        text = storage.read_bytes(source).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source} is not UTF-8 ({error.reason})", "save it as UTF-8") from error
-    document = {**dict.fromkeys(DOCUMENT.names), "id": source, "text": text}
+    document = {**dict.fromkeys(DOCUMENT.names), "id": source, "text": _text(source)}
+    if linked is not None:
+        document[LINKED.name] = {"id": linked, "text": _text(linked)}
     rows = list(planner.plan(document, [prompt]))
     requests = [request for row in rows for request in row.asked]
     for number, request in enumerate(requests, 1):
@@ -91,6 +96,14 @@ def tried(settings: Synthesize, name_or_path: str, source: str, ask: bool) -> It
         if ask or row.rejection:
             yield f"--- row {number} of {len(rows)}"
             yield from _outcome(settings, row)
+
+
+def _text(source: str) -> str:
+    """Raises InputError for a file that is not UTF-8."""
+    try:
+        return storage.read_bytes(source).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source} is not UTF-8 ({error.reason})", "save it as UTF-8") from error
 
 
 def _outcome(settings: Synthesize, row: PlannedRow) -> Iterator[str]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.parquet_files import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, LEVELS, conform, seed_for
+from corpusmill.manifests.schema import DOCUMENT, LEVELS, LINKED, conform, extended, seed_for
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import DOCUMENTS, Pass, PassResult
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 UNSCORED = "unscored"  # the route of documents that no classifier has given a level
 EVERY_LEVEL = (*LEVELS, UNSCORED)
-COLUMNS = [name for name in DOCUMENT.names if name not in ("origin", "lineage")]
+COLUMNS = [*(name for name in DOCUMENT.names if name not in ("origin", "lineage")), LINKED.name]
 
 
 def shards_of(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, tuple[Artifact, ...]]:
@@ -108,7 +108,7 @@ def count_routed(levels: Collection[str], shard: Shard) -> list[Counts]:
 
 
 def drawn(levels: Collection[str], shard: Shard, seed: int) -> set[str] | None:
-    """Ids of the documents to take: as many as the shard's setting says. None: all."""
+    """Names of the documents to take: as many as the shard's setting says. None: all."""
     if not shard.shard_settings:
         return None
     return set(
@@ -139,14 +139,15 @@ def documents_of(
             read.leave_out(f"{stage}.not_routed", found.total())
             continue
         for group in shard.read(artifact):
-            group = conform(group, DOCUMENT).select(list(columns))
+            group = conform(group, extended(LINKED))
             routed = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(list(levels)))
             read.leave_out(f"{stage}.not_routed", _count(pc.invert(routed)))
             group = group.filter(routed)
             if taken is not None:
-                chosen = pc.is_in(group["id"], pa.array(sorted(taken), pa.string()))
+                chosen = pc.is_in(_names(group), pa.array(sorted(taken), pa.string()))
                 read.leave_out(f"{stage}.not_drawn", _count(pc.invert(chosen)))
                 group = group.filter(chosen)
+            group = group.select(list(columns))
             for batch in group.to_batches(max_chunksize=256):
                 yield from batch.to_pylist()
 
@@ -166,9 +167,18 @@ def levels_in(artifact: Artifact) -> Counter[str]:
 
 def _ids(levels: Collection[str], shard: Shard) -> Iterator[str]:
     for artifact in shard.inputs:
-        for table in read_parquet(artifact, ["id", "level"]):
+        paired = [LINKED.name] if LINKED.name in schema_of(artifact).names else []
+        for table in read_parquet(artifact, ["id", "level", *paired]):
             for name, level in zip(
-                table["id"].to_pylist(), table["level"].to_pylist(), strict=True
+                _names(table).to_pylist(), table["level"].to_pylist(), strict=True
             ):
                 if (level or UNSCORED) in levels:
                     yield name
+
+
+def _names(table: pa.Table) -> pa.ChunkedArray:
+    """The ids of documents, and of pairs both ids: a document may be in several pairs."""
+    if LINKED.name not in table.column_names:
+        return table["id"]
+    other = pc.struct_field(table[LINKED.name], "id")
+    return pc.binary_join_element_wise(table["id"], other, " ", null_handling="skip")

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import extended
+from corpusmill.manifests.schema import LINKED_PARENT, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import DOCUMENTS
@@ -41,10 +41,11 @@ def synthesize_shard(
         known = stack.enter_context(ledger(shard.scratch))
         shard.earlier += known.earlier
         bench = None
-        schema = SCHEMA
+        about_two = any(prompt.about_two for routed in prompts.values() for prompt in routed)
+        schema = extended(*([LINKED_PARENT] if about_two else []), of=SCHEMA)
         if judge:
             asked = judge.loaded()
-            schema = extended(*columns(asked), of=SCHEMA)
+            schema = extended(*columns(asked), of=schema)
             bench = Bench(asked, judge.least, planner, engine, known, shard.scratch)
         places = [(level, prompt.name) for level, routed in prompts.items() for prompt in routed]
         rows = RowFiles(
@@ -55,7 +56,9 @@ def synthesize_shard(
             lambda row: _folder(row["level"] or UNSCORED, row["prompt"]),
             stack,
         )
-        complete = answered(_planned(documents, prompts, planner, read), engine.answers, known)
+        complete = answered(
+            _planned(documents, prompts, planner, read, stage), engine.answers, known
+        )
 
         def finished() -> Iterator[tuple[PlannedRow, Finished]]:
             seen = 0
@@ -77,10 +80,13 @@ def _planned(
     prompts: Mapping[str, Sequence[Prompt]],
     planner: Planner,
     read: Counts,
+    stage: str,
 ) -> Iterator[list[PlannedRow]]:
-    """The rows of each document. read: the account of the documents."""
+    """The rows of each document. read: the account of the documents, which it fills for `stage`."""
     for document in documents:
         rows = list(planner.plan(document, prompts[document["level"] or UNSCORED]))
+        if not rows:  # a pair without a prompt about two, or the other way round
+            read.leave_out(f"{stage}.not_routed", 1)
         read.repeats += sum(not row.is_first for row in rows)
         yield rows
 

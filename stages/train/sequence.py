@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.looking.find import finished_stages
-from corpusmill.manifests.looking.trace import sources
+from corpusmill.manifests.looking.trace import PARENTS, sources
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.settings import build_settings
@@ -59,7 +59,10 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
     ids = {span.id for span in spans}
     found = sources(root, ids)
     names = _packed_sources(packed, ids)
-    parents = sources(root, {source["parent"] for source in found.values() if "parent" in source})
+    parents = sources(
+        root,
+        {source[kind] for source in found.values() for kind in PARENTS if kind in source},
+    )
     documents = []
     for span in spans:
         source = found.get(span.id, {})
@@ -70,8 +73,9 @@ def trace_sequence(root: str, number: str) -> dict[str, Any]:
             **source,
             "source": names.get(span.id),
         }
-        if "parent" in source:
-            document["parent"] = {"id": source["parent"], **parents.get(source["parent"], {})}
+        for kind in PARENTS:
+            if kind in source:
+                document[kind] = {"id": source[kind], **parents.get(source[kind], {})}
         documents.append(document)
     return {"sequence": int(number), "tokens": settings.sequence_length, "documents": documents}
 

@@ -34,9 +34,24 @@ FORMATS = ["faq", "math_problems", "table", "tutorial"]
 RUBRICS = ["educational", "page_grades", "page_kind"]
 
 
-def test_the_prompts_of_nemotron_cc_four_formats_and_three_rubrics_are_shipped():
-    others = ["judge", "read_page"]
-    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *FORMATS, *RUBRICS, *others])
+PAIRS = ["linked_pair"]
+
+
+def test_the_prompts_of_nemotron_cc_four_formats_a_pair_and_three_rubrics_are_shipped():
+    others = [*FORMATS, *PAIRS, *RUBRICS, "judge", "read_page"]
+    assert loader.shipped() == sorted([*NEMOTRON_CC_LIMITS, *others])
+
+
+def test_only_a_prompt_about_two_documents_has_a_place_for_the_linked_one():
+    assert [name for name in loader.shipped() if loader.load(name).about_two] == PAIRS
+    prompt = loader.load("linked_pair")
+    (turn,) = prompt.messages("a {linked}", "document_first", "b {document}")
+    assert turn["content"].startswith(
+        "The text:\n\na {linked}\n\n(End of the text.)\n\n"
+        "The linked text:\n\nb {document}\n\n(End of the linked text.)\n\n"
+    )
+    assert "(the text above)" in turn["content"]
+    assert "(the linked text above)" in turn["content"]
 
 
 @pytest.mark.parametrize("name", RUBRICS)

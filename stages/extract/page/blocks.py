@@ -52,6 +52,8 @@ from corpusmill.stages.extract.page.open_tags import (
 from corpusmill.stages.extract.page.page import (
     AFTER_LINE_END,
     ANNOTATION_FROM,
+    BASE_BEGIN,
+    BASE_END,
     BLOCK_BEGIN,
     BLOCKS,
     DEPTH,
@@ -60,6 +62,8 @@ from corpusmill.stages.extract.page.page import (
     IN_LINK,
     IS_FORM,
     LAST,
+    LINK_BEGIN,
+    LINK_END,
     MATH_BEGIN,
     MATH_DISPLAY,
     MATH_FROM,
@@ -102,14 +106,13 @@ from corpusmill.stages.extract.page.text import (
     write_text,
 )
 
-A, ANNOTATION, BR, HR, IMG, INPUT, MATH, P = (
-    tag_number(name) for name in ["a", "annotation", "br", "hr", "img", "input", "math", "p"]
-)
+A, ANNOTATION, BASE, BR, HR = (tag_number(name) for name in ["a", "annotation", "base", "br", "hr"])
+IMG, INPUT, MATH, P = (tag_number(name) for name in ["img", "input", "math", "p"])
 PLAINTEXT, SCRIPT, SVG, TD, TH, TITLE, XMP = (
     tag_number(name) for name in ["plaintext", "script", "svg", "td", "th", "title", "xmp"]
 )
 FORM, STYLE, TEXTAREA = (tag_number(name) for name in ["form", "style", "textarea"])
-ALT, ALTTEXT, MEDIA = (attribute_number(name) for name in ("alt", "alttext", "media"))
+ALT, ALTTEXT, HREF, MEDIA = (attribute_number(name) for name in ("alt", "alttext", "href", "media"))
 FACT_ATTRIBUTES = sum(
     1 << attribute_number(name) for name in ("class", "id", "style", *VALUE_ATTRIBUTES)
 )
@@ -185,6 +188,8 @@ def _start_tag(page: Page, begin: int) -> int:
             _open_formula_element(page, number, facts, present)
         if number == A:
             state[IN_LINK] = 1
+            state[LINK_BEGIN] = page.spans[HREF, 0] if present >> HREF & 1 else 0
+            state[LINK_END] = page.spans[HREF, 1] if present >> HREF & 1 else 0
     elif in_formula(page):
         page.stack[state[DEPTH], S_COUNT] += 1
     return place
@@ -200,6 +205,9 @@ def _void(page: Page, number: int, facts: int, present: int) -> None:
     elif number == INPUT:
         if admits(page) and state[PENDING] == NOTHING and state[WRITE] > state[BLOCK_BEGIN]:
             state[PENDING] = SPACE
+    elif number == BASE:
+        if present >> HREF & 1 and state[BASE_END] == 0:  # the first one counts
+            state[BASE_BEGIN], state[BASE_END] = page.spans[HREF, 0], page.spans[HREF, 1]
     elif number == IMG and state[SKIPPED_FROM] == 0:
         state[TEXT_IMAGES] += 1
         written_already = state[FORMULA_END] == state[WRITE] and state[WRITE] > state[BLOCK_BEGIN]

@@ -65,7 +65,7 @@ def tag_number(name: str) -> int:
 _ATTRIBUTES: Final = (
     "class id role itemprop aria-label itemtype rel data-component data-testid data-qa "
     "hidden aria-hidden style type alt alttext display encoding "
-    "src open start value reversed colspan rowspan data-lang data-language media"
+    "src open start value reversed colspan rowspan data-lang data-language media href"
 )
 ATTRIBUTES: Final = tuple(_ATTRIBUTES.split())
 CLASS: Final = 0

@@ -10,6 +10,8 @@ import numpy as np
 from corpusmill.stages.columns.compiled import uncounted
 from corpusmill.stages.extract.page.page import (
     BLOCK_BEGIN,
+    LINK_PLACE,
+    LINKS_READ,
     PENDING,
     S_LINKS,
     TEXT_CHARACTERS,
@@ -90,6 +92,8 @@ def remove(page: Page, begin: int, top: NDArray[np.int32]) -> None:
     if state[BLOCK_BEGIN] < begin < state[WRITE] and page.text[begin] in (SPACE, NEWLINE):
         state[PENDING] = page.text[begin]
     state[WRITE] = begin
+    while state[LINKS_READ] > 0 and page.links[state[LINKS_READ] - 1, LINK_PLACE] >= begin:
+        state[LINKS_READ] -= 1
     if begin <= state[BLOCK_BEGIN]:
         state[TEXT_CHARACTERS] = state[TEXT_LINK_CHARACTERS] = 0
         state[TEXT_LINKS] = state[TEXT_STRONG] = 0

@@ -25,6 +25,8 @@ LESS: Final = ord("<")
 (LIST_ITEM, LIST_DEPTH, ROW, CELL, HEADING, PREFORMATTED, RULED, TITLE) = range(8, 16)
 HIDDEN, LANGUAGE, BLOCK_COLUMNS = range(16, 19)
 FAINT: Final = 1 << 10
+# Columns of `links`: a byte of the link's text, where its address begins in the data, and its end.
+LINK_PLACE, ADDRESS_BEGIN, ADDRESS_END, LINK_COLUMNS = range(4)
 # Columns of `elements`. LAST: the last element inside.
 # ORDINAL: of a list item in an ordered list, its number; of a reversed list, its count of items; of
 # a cell, the columns that it spans; 0 elsewhere.
@@ -91,15 +93,21 @@ IS_FORM: Final = 2
     MATH_STRUCTURED,
     READ,
     HIDDEN_NAMES,
+    LINK_BEGIN,
+    LINK_END,
+    LINKS_READ,
+    BASE_BEGIN,
+    BASE_END,
     STATE_SIZE,
-) = range(22, 31)
+) = range(22, 36)
 
 
 class Page(NamedTuple):
     """data: the page's UTF-8. text: the text written so far. levels: by block, how many levels up
     each region begins (`FAR`: nowhere).
 
-    hidden_names: classes and ids that style sheets hide (`style_sheets`).
+    links: of text, in order; `state[LINKS_READ]` of them. hidden_names: classes and ids that style
+    sheets hide (`style_sheets`).
 
     stack, stack_levels, open_count, state, buffer, spans: internal to the walk.
     """
@@ -109,6 +117,7 @@ class Page(NamedTuple):
     blocks: NDArray[np.int32]
     levels: NDArray[np.uint8]
     elements: NDArray[np.int32]
+    links: NDArray[np.int32]
     hidden_names: HashTable
     stack: NDArray[np.int32]
     stack_levels: NDArray[np.uint8]
@@ -132,6 +141,7 @@ def new_page(data: bytes) -> Page:
         np.empty((blocks, BLOCK_COLUMNS), np.int32),
         np.empty((blocks, len(REGIONS)), np.uint8),
         np.zeros((open_elements, ELEMENT_COLUMNS), np.int32),
+        np.empty((tags, LINK_COLUMNS), np.int32),  # a link begins with a tag
         HashTable(np.zeros(NAME_SLOTS, np.uint64), np.zeros(NAME_SLOTS, np.int64)),
         np.zeros((MAX_DEPTH + 1, STACK_COLUMNS), np.int32),
         np.full((MAX_DEPTH + 1, len(REGIONS)), FAR, np.uint8),

@@ -7,6 +7,8 @@ from corpusmill.stages.columns.compiled import merged, uncounted
 from corpusmill.stages.extract.page.entities import decode_reference
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.page import (
+    ADDRESS_BEGIN,
+    ADDRESS_END,
     AFTER_LINE_END,
     BEGIN,
     BLOCK_BEGIN,
@@ -26,8 +28,12 @@ from corpusmill.stages.extract.page.page import (
     LANGUAGE,
     LANGUAGE_BEGIN,
     LANGUAGE_END,
+    LINK_BEGIN,
     LINK_CHARACTERS,
+    LINK_END,
+    LINK_PLACE,
     LINKS,
+    LINKS_READ,
     LIST_DEPTH,
     LIST_ITEM,
     PENDING,
@@ -253,6 +259,11 @@ def _count_characters(page: Page, characters: int) -> None:
         if state[IN_LINK] == 1:  # the first character of a link
             state[TEXT_LINKS] += 1
             state[IN_LINK] = 2
+            if state[LINK_BEGIN] < state[LINK_END]:
+                link = page.links[state[LINKS_READ]]
+                link[LINK_PLACE] = state[WRITE] - 1
+                link[ADDRESS_BEGIN], link[ADDRESS_END] = state[LINK_BEGIN], state[LINK_END]
+                state[LINKS_READ] += 1
     state[TEXT_STRONG] += characters * page.stack[state[DEPTH], S_STRONG]
 
 

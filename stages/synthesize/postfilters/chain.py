@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.settings import Settings, build_settings
-from corpusmill.prompts.loader import Example, Prompt
-from corpusmill.stages.synthesize.postfilters import degenerate, forms, wrapping
+from corpusmill.prompts.loader import LINKED_PLACEHOLDER, Example, Prompt
+from corpusmill.stages.synthesize.postfilters import degenerate, forms, pairs, wrapping
 from corpusmill.stages.synthesize.postfilters.faithful import faithful
 from corpusmill.stages.synthesize.postfilters.json_object import json_object
 from corpusmill.stages.synthesize.postfilters.refusals import refusal
@@ -35,6 +35,7 @@ FILTERS: Mapping[str, Callable[..., Result]] = {
     "faithful": faithful,
     "bullets": forms.bullets,
     "question_answer": forms.question_answer,
+    "needs_both": pairs.needs_both,
     "labels": forms.labels,
     "table": forms.table,
     "json_object": json_object,
@@ -75,6 +76,11 @@ def check(prompt: Prompt) -> None:
             raise RecipeError(f"{where}: {name}: {error.what}", error.mend) from error
         if name == "lead_in" and not prompt.lead_in:
             raise RecipeError(f"{where}: lead_in needs a lead-in line", "add `lead_in:`")
+        if name == "needs_both" and not prompt.about_two:
+            raise RecipeError(
+                f"{where}: needs_both is for prompts about two documents",
+                f"write {LINKED_PLACEHOLDER} in the template",
+            )
         if name == "json_object" and not prompt.properties:
             raise RecipeError(f"{where}: json_object needs properties", "add `properties:`")
 
@@ -109,7 +115,8 @@ def stage_of(prompt: Prompt) -> str:
 def outcome(example: Example, prompt: Prompt) -> tuple[str, Result]:
     """(what is wrong with what becomes of an example, what becomes of it). Empty: nothing is."""
     words = len(example.passage.split())
-    context = Context.of(prompt, example.passage, words, 0)
+    parts = [example.passage, *([example.linked] if prompt.about_two else [])]
+    context = Context.of(prompt, parts, words, 0)
     result = clean(example.answer, prompt, context)
     if isinstance(result, Rejection):
         code, wanted = result.code(stage_of(prompt)), example.dropped or "kept"

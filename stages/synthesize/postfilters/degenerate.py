@@ -142,13 +142,13 @@ def shared_words(text: str, passage: str) -> float | None:
 
     Below about 0.3, a text is no retelling of the passage. None: the text has too few long words.
     """
-    stems = _stems(text)
-    if len(stems) < _FEWEST_STEMS:
+    found = stems(text)
+    if len(found) < _FEWEST_STEMS:
         return None
-    return len(stems & _stems(passage)) / len(stems)
+    return len(found & stems(passage)) / len(found)
 
 
-def _stems(text: str) -> set[str]:
+def stems(text: str) -> set[str]:
     """The first letters of long words. In scripts without spaces, runs of two or three signs."""
     found: set[str] = set()
     for run in _LETTERS.finditer(_without_marks(text.lower())):

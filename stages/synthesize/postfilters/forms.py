@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from corpusmill.stages.synthesize.postfilters.result import Context, Rejection, Result, excerpt
@@ -60,8 +61,13 @@ def question_answer(
         chance = random.Random(context.seed)
         chance.shuffle(pairs)
         pairs = pairs[: chance.randint(1, most)]
-    written = "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in pairs)
-    return f"{context.segment}\n\n{written}" if append_to_passage else written
+    shown = written(pairs)
+    return f"{context.segment}\n\n{shown}" if append_to_passage else shown
+
+
+def written(pairs: Sequence[tuple[str, str]]) -> str:
+    """Question-answer pairs as text."""
+    return "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in pairs)
 
 
 def question_answer_pairs(text: str) -> list[tuple[str, str]]:

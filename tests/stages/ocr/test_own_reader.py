@@ -49,7 +49,7 @@ def test_each_piece_gets_the_answer_to_its_own_image(folder, prompt, tmp_path):
     for row, image in zip(rows, images, strict=True):
         picture = Image.open(io.BytesIO(image)).convert("RGB")
         pieces = pieces_of(picture, np.asarray(picture.convert("L")), CUT)
-        asked = ((png, MOST) for _, _, png in pieces)
+        asked = ((png, "", MOST) for _, _, png in pieces)
         answers = {index: answer for index, answer, _ in reader.answers(asked)}
         ends = [answers[index].finish_reason for index in range(len(pieces))]
         assert {"stop", "length"} == set(ends)

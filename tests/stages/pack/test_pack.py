@@ -4,12 +4,15 @@ import json
 from itertools import groupby
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.schema import LINKED_PARENT, extended
 from corpusmill.stages.pack.stage import Pack, split_evenly
 from corpusmill.stages.tokenizer import loaded as tokens
+from corpusmill.trainer.token_shards import is_held_out
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -194,6 +197,34 @@ def test_a_vocabulary_of_another_kind_packs_too(tmp_path):
     rows = [{**documents("doc", 1)[0], "text": "Ka nori"}]
     pack(tmp_path, rows, str(folder))
     assert rows_of(tmp_path / "pack")[0]["tokens"] == [5, 6, 7, 3]
+
+
+def test_of_two_parents_a_row_names_the_one_that_is_held_out_first(tmp_path, tokenizer):
+    """So it is held out if either is. The row goes through blend, which keeps both parents."""
+    pages = [f"doc-{number:05d}" for number in range(40)]
+    made = [
+        {
+            **row,
+            "kind": "synthetic",
+            "lineage": {"parent": first},
+            "linked_parent": {"parent": second, "start": 0, "end": 1},
+        }
+        for row, first, second in zip(documents("syn", 39), pages, pages[1:], strict=False)
+    ]
+    path = tmp_path / "in/00000.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.Table.from_pylist(made, schema=extended(LINKED_PARENT)), path)
+    source = {"input": str(path), "weight": 1}
+    run("blend", {"sources": {"synthetic": source}, "shards": 2}, tmp_path / "blend")
+    run("pack", {"tokenizer": tokenizer}, tmp_path / "pack", str(tmp_path / "blend"))
+    roots = {row["id"]: row["root"] for row in rows_of(tmp_path / "pack")}
+    assert len(roots) == 39
+    for row in made:
+        parents = (row["lineage"]["parent"], row["linked_parent"]["parent"])
+        for share in (0.02, 0.1, 0.3, 0.7):
+            assert is_held_out(roots[row["id"]], share) == any(
+                is_held_out(parent, share) for parent in parents
+            )
 
 
 def test_a_synthetic_document_names_the_page_it_was_made_from(tmp_path, tokenizer):

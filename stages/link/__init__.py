@@ -1,0 +1,1 @@
+"""`corpusmill link`: pairs of documents of which one links to the other."""

@@ -1,0 +1,59 @@
+"""Addresses that mean the same page, as one key.
+
+Without scheme, `www.`, default port, fragment, tracking parameters, and slashes at the end of the
+path. The host is in small letters. Paths and other parameters stay as they are: servers tell them
+apart. Everything is Arrow's own kernels, because a crawl has many links a page.
+"""
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ADDRESS = (
+    r"^(?i:https?)://(?i:www\.)?(?P<host>[^/?#:]+)(?::80|:443)?"
+    r"(?P<rest>(?:[/?:][^#]*)?)(?s:#.*)?$"
+)
+# Parameters that say where a visitor came from. They change no page.
+_TRACKING = (
+    r"utm_\w+|gclid|gclsrc|dclid|gbraid|wbraid|fbclid|msclkid|yclid|twclid|ttclid|igshid|li_fat_id|"
+    r"mc_cid|mc_eid|mkt_tok|_ga|_gl|_hsenc|_hsmi|__hstc|__hssc|oly_anon_id|oly_enc_id|vero_id|"
+    r"ref_src|ref_url|wt_mc|icid|cmpid"
+)
+_REPLACED = (
+    (r"([?&])(?:" + _TRACKING + r")(?:=[^&]*)?(?:&|$)", r"\1"),
+    (r"([?&])(?:" + _TRACKING + r")(?:=[^&]*)?(?:&|$)", r"\1"),  # one right behind another
+    (r"[?&]+$", ""),
+    (r"^([^?]*?)/+(\?.*)?$", r"\1\2"),
+)
+
+
+def normalised(urls: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """What tells pages apart in their addresses. Null if it is no web address."""
+    parts = pc.extract_regex(urls, _ADDRESS)
+    rest = pc.struct_field(parts, "rest")
+    for pattern, replacement in _REPLACED:
+        rest = pc.replace_substring_regex(rest, pattern, replacement)
+    host = pc.utf8_lower(pc.struct_field(parts, "host"))
+    return pc.binary_join_element_wise(host, rest, "")
+
+
+def keys_of(urls: pa.Array | pa.ChunkedArray) -> "NDArray[np.uint64]":
+    """A number for each page. 0: it is no web address, or the front page of a host.
+
+    Sites link to their front page from everywhere, and it to everything, whatever it is about.
+    Needs the compiled kernels.
+    """
+    import numpy as np
+    from corpusmill.stages.columns.strings import joined
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes
+
+    names = normalised(urls)
+    names = names if isinstance(names, pa.ChunkedArray) else pa.chunked_array([names])
+    keys = exact_hashes(*joined(names))[:, 0]
+    inner = pc.fill_null(pc.match_substring_regex(names, "[/?]"), False).to_numpy()
+    return np.where(inner, np.maximum(keys, np.uint64(1)), np.uint64(0))

@@ -1,0 +1,200 @@
+"""Which documents make pairs: the passes keys, join and choose.
+
+A row of `KEYS` is sent to the partition of a page's address: one by the document that has the
+address, and one by each document that links to it. So a partition sees all links to its pages. A
+document is sent with the keys of its own links. So a partition also sees which links are mutual.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
+from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import LINKS
+from corpusmill.manifests.shard import Shard
+from corpusmill.stages.dedup.match import partition_of
+from corpusmill.stages.link.addresses import keys_of
+from corpusmill.stages.shuffle.row_groups import (
+    UNBOUNDED,
+    home_of,
+    node_range,
+    read_range,
+    run_starts,
+    write_by_node,
+    write_by_partition,
+)
+from corpusmill.stages.synthesize.routed_documents import UNSCORED
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+KEYS = pa.schema(
+    [
+        pa.field("partition", pa.uint32(), nullable=False),
+        pa.field("key", pa.uint64(), nullable=False),  # of the page that is linked, or is there
+        pa.field("own", pa.uint64(), nullable=False),  # of the document that sends the row
+        pa.field("node", pa.uint64(), nullable=False),  # that document
+        pa.field("links", pa.list_(pa.uint64())),  # of the page itself; null for a link to it
+    ]
+)
+PAIRS = pa.schema(
+    [
+        pa.field("node", pa.uint64(), nullable=False),  # the document that links
+        pa.field("linked", pa.uint64(), nullable=False),  # the one that is linked
+        pa.field("one_way", pa.uint8(), nullable=False),  # 0: they link to each other
+        pa.field("order", pa.uint64(), nullable=False),  # among the pairs of a document
+    ]
+)
+CHOSEN = pa.schema(
+    [
+        pa.field("linked", pa.uint64(), nullable=False),
+        pa.field("node", pa.uint64(), nullable=False),
+        pa.field("one_way", pa.uint8(), nullable=False),
+        pa.field("place", pa.uint32(), nullable=False),  # among the pairs of the node, from 0
+    ]
+)
+LINKS_READ, MUTUAL = "links", "mutual"  # accounts of the passes keys and choose
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def find_keys(levels: Sequence[str], partitions: int, shard: Shard) -> list[Counts]:
+    """The keys of one shard, sorted by partition. levels: of documents that may be in a pair; none
+    given: all.
+    """
+    first = np.uint64(node_range(home_of(shard.name))[0])
+    found, seen, links = [KEYS.empty_table()], 0, 0
+    for artifact in shard.inputs:
+        names = schema_of(artifact).names
+        wanted = [name for name in ("url", "level", "kind", LINKS.name) if name in names]
+        for table in read_parquet(artifact, ["id", *wanted]):
+            if LINKS.name in names and "url" in names:
+                rows = _keys(table, levels, first + np.uint64(seen))
+                links += int(pc.sum(pc.is_null(rows["links"])).as_py() or 0)
+                found.append(rows)
+            seen += table.num_rows
+            shard.report(seen)
+    rows = pa.concat_tables(found)
+    key = rows["key"].to_numpy()
+    rows = rows.set_column(0, KEYS.field("partition"), [pa.array(partition_of(key, partitions))])
+    rows = rows.take(pa.array(np.argsort(key, kind="stable")))
+    with shard.parquet("work/keys", KEYS, row_group_bytes=UNBOUNDED, temporary=True) as output:
+        write_by_partition(output, rows, partitions)
+    return [Counts(LINKS_READ, rows_in=links, kept=links)]
+
+
+def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
+    """The rows of some documents, without partition. first: node of the first of them."""
+    own = keys_of(table["url"])
+    allowed = own > 0
+    if levels:
+        level = pc.fill_null(table["level"], UNSCORED) if "level" in table.column_names else None
+        named = pa.array([UNSCORED] * table.num_rows) if level is None else level
+        allowed &= pc.is_in(named, pa.array(list(levels))).to_numpy()
+    if "kind" in table.column_names:
+        allowed &= pc.fill_null(pc.not_equal(table["kind"], "synthetic"), True).to_numpy()
+    node = first + np.arange(table.num_rows, dtype=np.uint64)
+    column = table[LINKS.name].combine_chunks()
+    source, link = pc.list_parent_indices(column).to_numpy(), keys_of(column.flatten())
+    real = allowed[source] & (link > 0) & (link != own[source])
+    source, link = source[real], link[real]
+    distinct = np.unique(np.stack([source.astype(np.uint64), link]), axis=1)
+    source, link = distinct[0].astype(np.int64), distinct[1]
+    bounds = np.searchsorted(source, np.arange(table.num_rows + 1)).astype(np.int32)
+    pages = pa.table(
+        [
+            np.zeros(table.num_rows, np.uint32),
+            own,
+            own,
+            node,
+            pa.ListArray.from_arrays(pa.array(bounds), pa.array(link)),
+        ],
+        schema=KEYS,
+    ).filter(pa.array(allowed))
+    sent = [np.zeros(len(link), np.uint32), link, own[source], node[source]]
+    return pa.concat_tables(
+        [pages, pa.table([*sent, pa.nulls(len(link), KEYS.field("links").type)], schema=KEYS)]
+    )
+
+
+def join(most: int, shard: Shard) -> list[Counts]:
+    """The pairs of one partition of addresses. most: in which a document is the linked one.
+
+    Of several documents with one address, the first stands for it. Of two that link to each other,
+    the one with the smaller key leads.
+    """
+    partition = int(shard.name)
+    table = read_range(shard, shard.inputs, "partition", partition, partition + 1, KEYS)
+    key, own, node = (table[name].to_numpy() for name in ("key", "own", "node"))
+    is_page = pc.is_valid(table["links"]).to_numpy()
+    pages = np.flatnonzero(is_page)
+    pages = pages[np.lexsort((node[pages], key[pages]))]
+    pages = pages[run_starts(key[pages])]
+    linking = np.flatnonzero(~is_page)
+    page = np.searchsorted(key[pages], key[linking])
+    there = page < len(pages)
+    there[there] = key[pages[page[there]]] == key[linking[there]]
+    linking, page = linking[there], page[there]
+    order = np.lexsort((node[linking], own[linking], page))
+    linking, page = linking[order], page[order]
+    once = np.ones(len(page), bool)
+    once[1:] = (page[1:] != page[:-1]) | (own[linking][1:] != own[linking][:-1])
+    linking, page = linking[once], page[once]
+    one_way = ~_links_back(table["links"], pages, page, own[linking])
+    leads = one_way | (own[linking] < key[linking])
+    linking, page, one_way = linking[leads], page[leads], one_way[leads]
+    mixed = (own[linking] ^ (key[linking] * _MIX)) * _MIX
+    taken = _first(page, one_way, mixed, most)
+    linking, page = linking[taken], page[taken]
+    pairs = pa.table(
+        [node[linking], node[pages[page]], one_way[taken].astype(np.uint8), mixed[taken]],
+        schema=PAIRS,
+    ).sort_by([("node", "ascending"), ("linked", "ascending")])
+    with shard.parquet("work/pairs", PAIRS, row_group_bytes=UNBOUNDED, temporary=True) as output:
+        write_by_node(output, pairs)
+    return []
+
+
+def _links_back(
+    links: pa.ChunkedArray,
+    pages: "NDArray[np.int64]",
+    page: "NDArray[np.int64]",
+    own: "NDArray[np.uint64]",
+) -> "NDArray[np.bool_]":
+    """For each link, whether its page links to the document that it comes from."""
+    listed = links.take(pa.array(pages)).combine_chunks()
+    from_page = pc.list_parent_indices(listed).to_numpy().astype(np.uint64)
+    known = listed.flatten().to_numpy() ^ (from_page * _MIX)
+    return np.isin(own ^ (page.astype(np.uint64) * _MIX), known)
+
+
+def choose(most: int, shard: Shard) -> list[Counts]:
+    """The pairs of one shard's documents. most: that a document leads. Mutual links come first."""
+    first, end = node_range(home_of(shard.name))
+    table = read_range(shard, shard.inputs, "node", first, end, PAIRS)
+    node, one_way = table["node"].to_numpy(), table["one_way"].to_numpy()
+    taken = _first(node, one_way, table["order"].to_numpy(), most)
+    place = np.arange(len(taken))
+    starts = run_starts(node[taken])
+    place -= np.repeat(starts, np.diff(starts, append=len(taken)))
+    chosen = table.take(pa.array(taken)).select(["linked", "node", "one_way"])
+    chosen = chosen.append_column("place", pa.array(place.astype(np.uint32))).cast(CHOSEN)
+    with shard.parquet("work/chosen", CHOSEN, row_group_bytes=UNBOUNDED, temporary=True) as output:
+        write_by_node(output, chosen.sort_by([("linked", "ascending"), ("node", "ascending")]))
+    mutual = int((one_way[taken] == 0).sum())
+    return [Counts(MUTUAL, rows_in=mutual, kept=mutual)]
+
+
+def _first(
+    group: "NDArray[np.generic]",
+    one_way: "NDArray[np.generic]",
+    order: "NDArray[np.uint64]",
+    most: int,
+) -> "NDArray[np.int64]":
+    """The places of the first `most` rows of each group, by group: mutual links, then by order."""
+    sorted_by = np.lexsort((order, one_way, group))
+    starts = run_starts(group[sorted_by])
+    number = np.arange(len(group)) - np.repeat(starts, np.diff(starts, append=len(group)))
+    return sorted_by[number < most]
