@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT.parent))
 
 from corpusmill.benchmarks.vision_pages import HeldOutPage  # noqa: E402
 from corpusmill.benchmarks.vision_reading import score  # noqa: E402
-from corpusmill.manifests.shard import read_parquet  # noqa: E402
+from corpusmill.manifests.parquet_files import read_parquet  # noqa: E402
 from corpusmill.manifests.storage import artifact_of  # noqa: E402
 from corpusmill.pipeline.recipe import Step  # noqa: E402
 from corpusmill.pipeline.run import run_step  # noqa: E402

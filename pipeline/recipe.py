@@ -200,7 +200,7 @@ def override(recipe: Recipe, assignments: list[str]) -> Recipe:
     """
     steps = {step.name: step for step in recipe.steps}
     for assignment in assignments:
-        (name, *keys), value = read_assignment(assignment, "stage.key=value")
+        (name, *keys), value = read_assignment(assignment, "step.key=value")
         if name not in steps:
             raise RecipeError(
                 f"--set {assignment}: there is no step {name!r}", nearest(name, steps)
