@@ -9,3 +9,11 @@ PACKAGE = Path(__file__).parent.parent
 def package_file(*parts: str) -> Path:
     """The path of a shipped file or folder, e.g. `package_file("models", "tiny")`."""
     return PACKAGE.joinpath(*parts)
+
+
+def package_name(path: str) -> str:
+    """A path in the shipped folders as `package:samples/...`. Any other text stays as it is."""
+    inside = path.removeprefix(f"{PACKAGE}/")
+    if inside == path or not inside.startswith(DATA_FOLDERS):
+        return path
+    return f"package:{inside}"

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.package_data import package_name
 
 ORIGIN = pa.struct(
     [
@@ -137,9 +138,10 @@ def excluded(
 def actual_id(source: str, *origin: str | int) -> str:
     """The id of a document that was read, not generated: a hash of its origin, 32 hex digits.
 
-    origin: the record id, or the file and the row.
+    origin: the record id, or the file and the row. A shipped sample has the same ids wherever
+    corpusmill is installed.
     """
-    return _hashed(["actual", source, *map(str, origin)])
+    return _hashed(["actual", source, *(package_name(str(part)) for part in origin)])
 
 
 def synthetic_id(

@@ -1,7 +1,10 @@
 """Ids are stable for life; columns are declared, never inferred."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
+from corpusmill.manifests import package_data
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.schema import (
     DOCUMENT,
@@ -39,6 +42,15 @@ def test_a_synthetic_id_depends_on_everything_that_made_the_row():
         synthetic_id("p", 0, 9, "h", "m", "{}", 1),
     }
     assert len(others | {base}) == 8
+
+
+def test_a_shipped_sample_has_the_same_id_wherever_it_lies(monkeypatch):
+    here = str(package_data.package_file("samples", "reference", "a.jsonl"))
+    id_here = actual_id("books", here, 3)
+    own = [actual_id("books", f"/{folder}/out/a.jsonl", 3) for folder in ("a", "b")]
+    monkeypatch.setattr(package_data, "PACKAGE", Path("/elsewhere/corpusmill"))
+    assert actual_id("books", "/elsewhere/corpusmill/samples/reference/a.jsonl", 3) == id_here
+    assert own[0] != own[1]  # of a user's file, the whole path counts
 
 
 def test_seeds_fit_a_signed_64_bit_column():
