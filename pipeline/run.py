@@ -10,6 +10,7 @@ from typing import Any
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.listed import Listed, list_input
 from corpusmill.manifests.manifest import Manifest, Parent
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
@@ -19,7 +20,7 @@ from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
 from corpusmill.pipeline.groups import FolderOf, Group, folders_of, groups_of
-from corpusmill.pipeline.inputs import Listed, expand_inputs, list_input
+from corpusmill.pipeline.inputs import expand_inputs
 from corpusmill.pipeline.kernels import VERBS, ensure_compiled
 from corpusmill.pipeline.lease import refuse_held
 from corpusmill.pipeline.output_folder import (

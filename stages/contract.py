@@ -185,6 +185,10 @@ class Stage(Settings):
         """Inputs beside the main one: name -> stage folders, files or globs (`Inputs.named`)."""
         return {}
 
+    def counted_inputs(self, inputs: Inputs) -> tuple[Artifact, ...]:
+        """The files whose rows its account counts: the main input, or all further ones without."""
+        return inputs.documents or tuple(file for files in inputs.named.values() for file in files)
+
 
 class MapStage(Stage):
     """A stage that looks at one batch of documents at a time."""
