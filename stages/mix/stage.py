@@ -44,7 +44,7 @@ class Mix(SmallRuns):
     """Propose the weights of a blend from many small runs on mixtures of its sources."""
 
     name: ClassVar[str] = "mix"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     # Which runs there are is no setting of a run, and neither is what is made of them.
