@@ -102,7 +102,9 @@ def run_recipe(
         _check(item, runner.here, [other.folder for other in planned])
     for before, item in itertools.permutations(planned, 2):
         if before.folder in item.patterns and not any(named_steps(before.group.steps[-1].settings)):
-            item.job.stage.fused[0].refuse_after(before.job.stage.fused[-1])
+            doubt = item.job.stage.fused[0].doubt_after(before.job.stage.fused[-1])
+            if doubt:
+                display.current().say(f"{item.group.steps[0].name}: {doubt}")
     manifests = []
     for item in planned:
         manifests.append(_run(item, runner))
