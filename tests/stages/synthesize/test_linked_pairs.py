@@ -259,6 +259,24 @@ def test_a_pair_with_a_short_document_is_not_asked_about(planner):
     assert row.rejection.reason == "document_too_short"
 
 
+@pytest.mark.parametrize("texts", [(FIRST, "Short."), ("Short.", SECOND)])
+def test_a_short_document_of_a_pair_is_excluded_by_the_limit_of_segments(
+    tmp_path,
+    tokenizer_folder,  # noqa: F811
+    texts,
+):
+    prompt = tmp_path / "mine.md"
+    shown = prompt_trial.shown("linked_pair")
+    prompt.write_text(re.sub(r"min_document_tokens: \d+", "min_document_tokens: 0", shown))
+    assert "min_segment_tokens: 60" in shown
+    documents = (shard(tmp_path / "in", [pair("a", "b", *texts)]),)
+    with serving(asking(BOTH)) as server:
+        stage = stage_at(server, tokenizer_folder, routes={"high": (str(prompt),)})
+        manifest = run(stage, documents, tmp_path / "out")
+        assert server.seen == []
+    assert manifest.totals[0].excluded == {"synthesize.document_too_short": 1}
+
+
 def test_a_prompt_that_leaves_no_room_for_two_is_refused(planner):
     with pytest.raises(RecipeError, match="leaves no room for text"):
         Planner(planner.tokenizer, 500, 1, 0).room(loader.load("linked_pair"))
