@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.looking.trace import PARENTS, origin_of, sources, trace
 from corpusmill.manifests.looking.trace_text import sequence_text, trace_text
 from corpusmill.manifests.looking.verify import verify
@@ -122,7 +122,38 @@ def test_the_estimate_counts_pairs_by_themselves(tmp_path, tokenizer_folder):  #
         stage = stage_at(server, tokenizer_folder, routes=ROUTES)
         (line,), asked, sampled = stage.estimated(documents, 10, {})
     assert (line.prompt, line.documents, line.requests) == ("linked_pair", 3, 3)
-    assert (asked, sampled) == (93, 13)
+    assert (asked, sampled) == (3, 3)
+
+
+@pytest.mark.parametrize(("prompt", "there"), [("linked_pair", 2), ("rephrase", 6)])
+def test_only_documents_that_a_prompt_is_for_are_drawn(
+    tmp_path,
+    tokenizer_folder,  # noqa: F811
+    prompt,
+    there,
+):
+    pairs = [pair("a", other, level=None) for other in "bc"]
+    rows = [*pairs, *(document(f"d{number}", FIRST, None) for number in range(6))]
+    documents = (shard(tmp_path / "in", rows),)
+    with serving(asking(BOTH)) as server:
+        routes = {"unscored": (prompt,)}
+        stage = stage_at(server, tokenizer_folder, routes=routes, max_documents=2)
+        (line,), asked, _ = stage.estimated(documents, 10, {})
+        manifest = run(stage, documents, tmp_path / "out")
+        assert line.documents == asked == 2
+        assert len(server.seen) == line.requests
+    unused = {"synthesize.not_routed": 8 - there}
+    if there > 2:
+        unused["synthesize.not_drawn"] = there - 2
+    assert manifest.totals[0].unused == unused
+
+
+def test_an_estimate_without_pairs_says_that_pairs_are_wanted(tmp_path, tokenizer_folder):  # noqa: F811
+    documents = (shard(tmp_path / "in", [document("a", FIRST, "high")]),)
+    with serving(asking(BOTH)) as server:
+        stage = stage_at(server, tokenizer_folder, routes=ROUTES)
+        with pytest.raises(InputError, match="none of the levels high pairs"):
+            stage.estimated(documents, 10, {})
 
 
 def test_so_many_pairs_are_drawn(tmp_path, tokenizer_folder):  # noqa: F811
