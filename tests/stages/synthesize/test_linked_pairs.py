@@ -15,6 +15,8 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
+from corpusmill.report.reading.run import Run
+from corpusmill.report.sections.examples import rewritten
 from corpusmill.stages.engines import chat
 from corpusmill.stages.synthesize import prompt_trial
 from corpusmill.stages.synthesize.judging import Judge
@@ -403,3 +405,43 @@ def test_trace_follows_a_row_to_both_parents(tmp_path, tokenizer_folder):  # noq
     part = {"id": row["id"], "start": 0, "end": 9, **parents}
     lines = sequence_text({"sequence": 0, "tokens": 9, "documents": [part]}).split("\n")
     assert [line.split()[-1][0] for line in lines if "made from" in line] == ["a", "b"]
+
+
+def test_the_report_shows_a_row_beside_its_own_passages(tmp_path, tokenizer_folder):  # noqa: F811
+    """A document stands in two pairs and alone, and each of its rows has other passages."""
+    beginnings = {
+        "a": "The copper road leads past the mill. ",
+        "b": "A glass lamp stands in the harbour. ",
+        "c": "A brass bell hangs in the tower. ",
+    }
+    texts = {
+        name: beginning + " ".join(map(sentence, range(10 * place, 10 * place + 4)))
+        for place, (name, beginning) in enumerate(beginnings.items())
+    }
+    pages = [
+        test_link.page(name, "bc" if name == "a" else "", text=text) for name, text in texts.items()
+    ]
+    (documents,) = test_link.files(tmp_path / "in", {"00": pages})
+    work = tmp_path / "work"
+    pairs = Step("link", "link", (), {"pairs_per_document": 2})
+    run_step(Step("dedup", "dedup"), (documents.path,), str(work / "dedup"), InlineRunner())
+    run_step(pairs, (str(work / "dedup"),), str(work / "link"), InlineRunner())
+    of_bell = BOTH.replace("a glass lamp stands in the harbour", "a brass bell hangs in the tower")
+
+    def behave(prompt, attempt):
+        return answer(of_bell if "brass bell" in prompt else BOTH, chat=True)
+
+    with serving(behave) as server:
+        engine = stage_at(server, tokenizer_folder).engine.model_dump(exclude_defaults=True)
+        settings = {"routes": {"high": ["linked_pair"]}, "engine": {"kind": "openai", **engine}}
+        step = Step("synthesize", "synthesize", (), settings)
+        sources = (str(work / "dedup"), str(work / "link"))
+        run_step(step, sources, str(work / "synthesize"), InlineRunner())
+    rows = {row["id"]: row for row in rows_of(work / "synthesize", "documents")}
+    found = rewritten(Run(str(work)))
+    assert len(found) == 2
+    for item in found:
+        shown = "".join(piece.text for piece in item.pair.before)
+        linked = rows[item.id]["linked_parent"]["parent"][0]
+        held = [name for name, beginning in beginnings.items() if beginning.strip() in shown]
+        assert held == ["a", linked]
