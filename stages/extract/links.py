@@ -5,10 +5,16 @@ Addresses are those that a browser would open (URL standard, 4.4), without the f
 
 import re
 from html import unescape
+from html.entities import html5
 from typing import NamedTuple
 from urllib.parse import urljoin
 
 LONGEST = 2048  # bytes of an address
+# A reference of an attribute (HTML standard, 13.2.5.73). A name without a semicolon is none in
+# front of `=`, a letter or a digit: `&section=3` is a parameter, and no paragraph sign.
+_REFERENCE = re.compile(
+    "&(?:#(?:[0-9]+|[xX][0-9A-Fa-f]+);?|(?P<name>[0-9A-Za-z]+(?:;|(?![0-9A-Za-z=]))))"
+)
 _REMOVED = re.compile("[\t\n\r\x00]")
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*:")
 _WEB = re.compile("(https?):/+(?=[^/])", re.IGNORECASE)
@@ -45,7 +51,7 @@ def resolved(links: Written, url: str | None, most: int) -> list[str]:
 def _joined(base: str, address: str) -> str:
     """The absolute address of a web page. Empty: it is none."""
     if "&" in address:
-        address = unescape(address)
+        address = _REFERENCE.sub(_character, address)
     address = _without_fragment(_REMOVED.sub("", address).strip())
     if not address:
         return ""
@@ -66,6 +72,11 @@ def _joined(base: str, address: str) -> str:
     if "/." in path and not path.startswith("//"):  # urljoin resolves dots of relative ones only
         link = whole[0] + _by_standard("http://host/", path).removeprefix("http://host")
     return link.replace(" ", "%20")
+
+
+def _character(reference: re.Match[str]) -> str:
+    name = reference["name"]
+    return html5.get(name, reference[0]) if name else unescape(reference[0])
 
 
 def _by_standard(base: str, address: str) -> str:

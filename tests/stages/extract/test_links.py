@@ -73,6 +73,13 @@ def test_so_many_links_of_a_page_are_looked_at():
         ("http://F.org/a/../b", "http://F.org/b"),
         ("HTTPS:/f.org/x", "https://f.org/x"),
         ("/search?a=1&amp;b=2", "https://e.org/search?a=1&b=2"),
+        ("/i.php?a=X&action=e&section=3", "https://e.org/i.php?a=X&action=e&section=3"),
+        (
+            "/?a=1&region=us&copy=2&notify=1&amp=3",
+            "https://e.org/?a=1&region=us&copy=2&notify=1&amp=3",
+        ),
+        ("/?a&notit;&amp;b&copy2&nosuch;c", "https://e.org/?a&notit;&b&copy2&nosuch;c"),
+        ("/&#97;&#x62&#99&copy;&para/&amp", "https://e.org/abc\u00a9\u00b6/&"),
         (" /a b\n", "https://e.org/a%20b"),
         ("/\u00e9t\u00e9", "https://e.org/\u00e9t\u00e9"),
         *((none, None) for none in ["#", "#top", "page?x=1", "", "mailto:a@e.org", "http://"]),
