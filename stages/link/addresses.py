@@ -25,8 +25,7 @@ _TRACKING = (
     r"ref_src|ref_url|wt_mc|icid|cmpid"
 )
 _REPLACED = (
-    (r"([?&])(?:" + _TRACKING + r")(?:=[^&]*)?(?:&|$)", r"\1"),
-    (r"([?&])(?:" + _TRACKING + r")(?:=[^&]*)?(?:&|$)", r"\1"),  # one right behind another
+    (r"([?&])(?:(?:" + _TRACKING + r")(?:=[^&]*)?(?:&|$))+", r"\1"),
     (r"[?&]+$", ""),
     (r"^([^?]*?)/+(\?.*)?$", r"\1\2"),
 )

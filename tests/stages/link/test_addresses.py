@@ -16,6 +16,8 @@ from corpusmill.stages.link.addresses import keys_of, normalised
         ("https://e.org/a?utm_source=x&utm_medium=y", "e.org/a"),
         ("https://e.org/a/?b=1&utm_source=x&c=2&fbclid=3", "e.org/a?b=1&c=2"),
         ("https://e.org/a?gclid=1&utm_id=2&mc_eid=3&b=1", "e.org/a?b=1"),
+        ("https://e.org/?id=3&utm_a=1&utm_b=2&utm_c=3&utm_d=4&k=1", "e.org?id=3&k=1"),
+        ("https://e.org/a?utm_a=1&_ga=2&utm_b&utm_c=3&gclid=4", "e.org/a"),
         ("https://e.org/A?b=/", "e.org/A?b=/"),
         ("https://e.org:8080/a", "e.org:8080/a"),
         ("https://wwwest.org/a", "wwwest.org/a"),
