@@ -37,6 +37,7 @@ KEYS = pa.schema(
         pa.field("key", pa.uint64(), nullable=False),  # of the page that is linked, or is there
         pa.field("own", pa.uint64(), nullable=False),  # of the document that sends the row
         pa.field("node", pa.uint64(), nullable=False),  # that document
+        pa.field("rank", pa.uint64(), nullable=False),  # of it, among those with its address
         pa.field("links", pa.list_(pa.uint64())),  # of the page itself; null for a link to it
     ]
 )
@@ -87,6 +88,9 @@ def find_keys(levels: Sequence[str], partitions: int, shard: Shard) -> list[Coun
 
 def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
     """The rows of some documents, without partition. first: node of the first of them."""
+    from corpusmill.stages.columns.strings import joined
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes
+
     own = keys_of(table["url"])
     allowed = own > 0
     if levels:
@@ -96,6 +100,7 @@ def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
     if "kind" in table.column_names:
         allowed &= pc.fill_null(pc.not_equal(table["kind"], "synthetic"), True).to_numpy()
     node = first + np.arange(table.num_rows, dtype=np.uint64)
+    rank = exact_hashes(*joined(table["id"]))[:, 0]
     column = table[LINKS.name].combine_chunks()
     source, link = pc.list_parent_indices(column).to_numpy(), keys_of(column.flatten())
     real = allowed[source] & (link > 0) & (link != own[source])
@@ -109,11 +114,12 @@ def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
             own,
             own,
             node,
+            rank,
             pa.ListArray.from_arrays(pa.array(bounds), pa.array(link)),
         ],
         schema=KEYS,
     ).filter(pa.array(allowed))
-    sent = [np.zeros(len(link), np.uint32), link, own[source], node[source]]
+    sent = [np.zeros(len(link), np.uint32), link, own[source], node[source], rank[source]]
     return pa.concat_tables(
         [pages, pa.table([*sent, pa.nulls(len(link), KEYS.field("links").type)], schema=KEYS)]
     )
@@ -122,27 +128,30 @@ def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
 def join(most: int, shard: Shard) -> list[Counts]:
     """The pairs of one partition of addresses. most: in which a document is the linked one.
 
-    Of several documents with one address, the first stands for it. Of two that link to each other,
-    the one with the smaller key leads.
+    Several documents with one address are one page, which has the links of all. The one whose id
+    has the smallest hash stands for it where it is linked, and of those that have a link, the one
+    with the smallest leads. So the order of the shards decides nothing. Of two pages that link to
+    each other, the one with the smaller key leads.
     """
     partition = int(shard.name)
     table = read_range(shard, shard.inputs, "partition", partition, partition + 1, KEYS)
-    key, own, node = (table[name].to_numpy() for name in ("key", "own", "node"))
+    key, own, node, rank = (table[name].to_numpy() for name in ("key", "own", "node", "rank"))
     is_page = pc.is_valid(table["links"]).to_numpy()
-    pages = np.flatnonzero(is_page)
-    pages = pages[np.lexsort((node[pages], key[pages]))]
-    pages = pages[run_starts(key[pages])]
+    sharing = np.flatnonzero(is_page)
+    sharing = sharing[np.lexsort((node[sharing], rank[sharing], key[sharing]))]
+    pages = sharing[run_starts(key[sharing])]
     linking = np.flatnonzero(~is_page)
     page = np.searchsorted(key[pages], key[linking])
     there = page < len(pages)
     there[there] = key[pages[page[there]]] == key[linking[there]]
     linking, page = linking[there], page[there]
-    order = np.lexsort((node[linking], own[linking], page))
+    order = np.lexsort((node[linking], rank[linking], own[linking], page))
     linking, page = linking[order], page[order]
     once = np.ones(len(page), bool)
     once[1:] = (page[1:] != page[:-1]) | (own[linking][1:] != own[linking][:-1])
     linking, page = linking[once], page[once]
-    one_way = ~_links_back(table["links"], pages, page, own[linking])
+    page_of = np.searchsorted(key[pages], key[sharing])
+    one_way = ~_links_back(table["links"].take(pa.array(sharing)), page_of, page, own[linking])
     leads = one_way | (own[linking] < key[linking])
     linking, page, one_way = linking[leads], page[leads], one_way[leads]
     mixed = (own[linking] ^ (key[linking] * _MIX)) * _MIX
@@ -159,13 +168,16 @@ def join(most: int, shard: Shard) -> list[Counts]:
 
 def _links_back(
     links: pa.ChunkedArray,
-    pages: "NDArray[np.int64]",
+    page_of: "NDArray[np.int64]",
     page: "NDArray[np.int64]",
     own: "NDArray[np.uint64]",
 ) -> "NDArray[np.bool_]":
-    """For each link, whether its page links to the document that it comes from."""
-    listed = links.take(pa.array(pages)).combine_chunks()
-    from_page = pc.list_parent_indices(listed).to_numpy().astype(np.uint64)
+    """For each link, whether its page links to the address that it comes from.
+
+    links: of documents. page_of: the page of each of them.
+    """
+    listed = links.combine_chunks()
+    from_page = page_of[pc.list_parent_indices(listed).to_numpy()].astype(np.uint64)
     known = listed.flatten().to_numpy() ^ (from_page * _MIX)
     return np.isin(own ^ (page.astype(np.uint64) * _MIX), known)
 

@@ -119,6 +119,37 @@ def test_of_two_documents_with_one_address_one_is_linked_and_one_links(tmp_path)
     assert pairs == [("a", "b", False)]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_documents_with_one_address_are_one_page_in_any_order(tmp_path, seed):
+    dice = random.Random(seed)
+    rows = [
+        page(name, "".join(dice.sample("abcdefghij", dice.randint(0, 3))), id=f"{number:032x}")
+        for number, name in enumerate("abcdefghij" * 2 + "aaabbbc")
+    ]
+    edges = {
+        (row["url"][-2], link[13])
+        for row in rows
+        for link in row["links"]
+        if row["url"][-2] != link[13]
+    }
+    found = []
+    for shards in (1, 2, 5):
+        dice.shuffle(rows)
+        given = {f"{number:02d}": rows[number::shards] for number in range(shards)}
+        documents = files(tmp_path / f"in-{shards}", given)
+        many = {"pairs_per_document": 99, "partitions": shards}
+        _, _, paired = run(tmp_path / f"out-{shards}", documents, **many)
+        found.append({(row["id"], row["linked"]["id"], row["linked"]["mutual"]) for row in paired})
+        pages = [(row["url"][-2], row["linked"]["url"][-2]) for row in paired]
+        assert all(pair in edges for pair in pages)
+        assert sorted(map(sorted, pages)) == sorted(map(sorted, {*map(frozenset, edges)}))
+        assert all(
+            row["linked"]["mutual"] == ((b, a) in edges)
+            for (a, b), row in zip(pages, paired, strict=True)
+        )
+    assert found[0] == found[1] == found[2]
+
+
 def test_the_linked_text_is_cut_at_its_end(tmp_path):
     documents = files(tmp_path / "in", {"00": [page("a", "b"), page("b", text="\u00e9" * 50)]})
     _, _, (row,) = run(tmp_path / "out", documents, linked_characters=7)
