@@ -3,6 +3,11 @@
 A row of `KEYS` is sent to the partition of a page's address: one by the document that has the
 address, and one by each document that links to it. So a partition sees all links to its pages. A
 document is sent with the keys of its own links. So a partition also sees which links are mutual.
+
+All pages of a crawl may link to one address (a licence, a home page), and all these links meet in
+one partition. So only some of them leave a shard: those with the smallest hash. The same number of
+them count where they meet. The smallest of all are among the smallest of each shard, so the choice
+depends on no shards.
 """
 
 from collections.abc import Sequence
@@ -61,9 +66,9 @@ LINKS_READ, MUTUAL = "links", "mutual"  # accounts of the passes keys and choose
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-def find_keys(levels: Sequence[str], partitions: int, shard: Shard) -> list[Counts]:
+def find_keys(levels: Sequence[str], most: int, partitions: int, shard: Shard) -> list[Counts]:
     """The keys of one shard, sorted by partition. levels: of documents that may be in a pair; none
-    given: all.
+    given: all. most: links to one page that are sent.
     """
     first = np.uint64(node_range(home_of(shard.name))[0])
     found, seen, links = [KEYS.empty_table()], 0, 0
@@ -78,6 +83,7 @@ def find_keys(levels: Sequence[str], partitions: int, shard: Shard) -> list[Coun
             seen += table.num_rows
             shard.report(seen)
     rows = pa.concat_tables(found)
+    rows = rows.take(pa.array(_sent(rows, most)))
     key = rows["key"].to_numpy()
     rows = rows.set_column(0, KEYS.field("partition"), [pa.array(partition_of(key, partitions))])
     rows = rows.take(pa.array(np.argsort(key, kind="stable")))
@@ -125,8 +131,40 @@ def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
     )
 
 
-def join(most: int, shard: Shard) -> list[Counts]:
-    """The pairs of one partition of addresses. most: in which a document is the linked one.
+def _sent(rows: pa.Table, most: int) -> "NDArray[np.int64]":
+    """The places of the rows that leave a shard: all documents, and `most` links to each page."""
+    is_page = pc.is_valid(rows["links"]).to_numpy()
+    linking = np.flatnonzero(~is_page)
+    columns = (rows[name].to_numpy()[linking] for name in ("key", "own", "rank", "node"))
+    return np.concatenate([np.flatnonzero(is_page), linking[_some_links(*columns, most)]])
+
+
+def _some_links(
+    key: "NDArray[np.uint64]",
+    own: "NDArray[np.uint64]",
+    rank: "NDArray[np.uint64]",
+    node: "NDArray[np.uint64]",
+    most: int,
+) -> "NDArray[np.int64]":
+    """The places of `most` links to each page, by page: each address that links once, by the
+    document with the smallest rank, and of these the smallest by hash.
+    """
+    order = np.lexsort((node, rank, own, key))
+    once = np.ones(len(order), bool)
+    once[1:] = (key[order][1:] != key[order][:-1]) | (own[order][1:] != own[order][:-1])
+    order = order[once]
+    alike = np.zeros(len(order), np.uint8)
+    return order[_first(key[order], alike, _mixed(own[order], key[order]), most)]
+
+
+def _mixed(own: "NDArray[np.uint64]", key: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
+    """A hash of each link, by which some are taken."""
+    return (own ^ (key * _MIX)) * _MIX
+
+
+def join(most: int, links: int, shard: Shard) -> list[Counts]:
+    """The pairs of one partition of addresses. most: in which a document is the linked one. links:
+    to one page that are looked at.
 
     Several documents with one address are one page, which has the links of all. The one whose id
     has the smallest hash stands for it where it is linked, and of those that have a link, the one
@@ -145,16 +183,14 @@ def join(most: int, shard: Shard) -> list[Counts]:
     there = page < len(pages)
     there[there] = key[pages[page[there]]] == key[linking[there]]
     linking, page = linking[there], page[there]
-    order = np.lexsort((node[linking], rank[linking], own[linking], page))
-    linking, page = linking[order], page[order]
-    once = np.ones(len(page), bool)
-    once[1:] = (page[1:] != page[:-1]) | (own[linking][1:] != own[linking][:-1])
-    linking, page = linking[once], page[once]
+    columns = (column[linking] for column in (key, own, rank, node))
+    some = _some_links(*columns, links)
+    linking, page = linking[some], page[some]
     page_of = np.searchsorted(key[pages], key[sharing])
     one_way = ~_links_back(table["links"].take(pa.array(sharing)), page_of, page, own[linking])
     leads = one_way | (own[linking] < key[linking])
     linking, page, one_way = linking[leads], page[leads], one_way[leads]
-    mixed = (own[linking] ^ (key[linking] * _MIX)) * _MIX
+    mixed = _mixed(own[linking], key[linking])
     taken = _first(page, one_way, mixed, most)
     linking, page = linking[taken], page[taken]
     pairs = pa.table(

@@ -51,7 +51,8 @@ from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, shards_of
 from pydantic import Field, PositiveInt
 
-PARTITION_DOCUMENTS = 1 << 18  # with 20 links each, 150 MB
+LINKS_TO_A_PAGE = 256  # that are looked at
+PARTITION_DOCUMENTS = 1 << 18  # with 20 links each, a join takes 1.1 GB
 
 
 class Link(GlobalStage):
@@ -88,7 +89,9 @@ class Link(GlobalStage):
         }
         partitions = self.partitions or _partitions(inputs.documents)
         homes, files = len(shards), {name: len(found) for name, found in shards.items()}
-        keys = yield Pass("keys", shards, partial(find_keys, self.levels, partitions))
+        links = max(LINKS_TO_A_PAGE, self.pairs_per_document)
+        work = partial(find_keys, self.levels, links, partitions)
+        keys = yield Pass("keys", shards, work)
         if not any(count.kept for one in keys.receipts.values() for count in one.counts):
             raise InputError(
                 "no document links to another page",
@@ -100,7 +103,7 @@ class Link(GlobalStage):
         by_key = Sorted(KEYS, "partition", partitions)
         sent = yield from exchange("keys", keys.outputs("work/keys"), by_key)
         joining = {f"{number:06d}": sent(number) for number in range(partitions)}
-        joined = yield Pass("join", joining, partial(join, self.pairs_per_document))
+        joined = yield Pass("join", joining, partial(join, self.pairs_per_document, links))
         refuse_loss(joined, joining, "join")
 
         by_node = Sorted(PAIRS, "node", homes, ROW_BITS)

@@ -1,5 +1,6 @@
 """Pairs of documents that link: which are found, which are taken, and that none is lost."""
 
+import json
 import random
 from pathlib import Path
 
@@ -191,6 +192,24 @@ def test_pairs_do_not_depend_on_partitions(tmp_path):
     documents, _ = a_web(tmp_path / "in", 3)
     first = run(tmp_path / "one", documents, partitions=1)[1:]
     assert run(tmp_path / "many", documents, partitions=50)[1:] == first
+
+
+def test_of_many_links_to_one_page_the_same_few_count_in_any_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpusmill.stages.link.stage.LINKS_TO_A_PAGE", 3)
+    names = [chr(0x4E00 + number) for number in range(60)]
+    rows = [page("b"), *(page(name, "b", id=f"{ord(name):032x}") for name in names * 2)]
+    found = []
+    for shards in (1, 4):
+        given = {f"{number:02d}": rows[number::shards] for number in range(shards)}
+        documents = files(tmp_path / f"in-{shards}", given)
+        out = tmp_path / f"out-{shards}"
+        _, _, paired = run(out, documents, pairs_per_document=3)
+        found.append(sorted(row["id"] for row in paired))
+        receipts = [json.loads(path.read_text()) for path in out.glob("receipts/keys/*.json")]
+        sent = sum(output["rows"] for one in receipts for output in one["outputs"])
+        assert sent == len(rows) + 3 * shards
+    assert found[0] == found[1]
+    assert len(found[0]) == 3
 
 
 def test_documents_without_links_are_told_with_the_mend(tmp_path):
