@@ -63,6 +63,7 @@ CHOSEN = pa.schema(
     ]
 )
 LINKS_READ, MUTUAL = "links", "mutual"  # accounts of the passes keys and choose
+OTHER_LEVEL = "link.other_level"  # links of documents whose level is not named
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -71,14 +72,17 @@ def find_keys(levels: Sequence[str], most: int, partitions: int, shard: Shard) -
     given: all. most: links to one page that are sent.
     """
     first = np.uint64(node_range(home_of(shard.name))[0])
-    found, seen, links = [KEYS.empty_table()], 0, 0
+    found, seen, account = [KEYS.empty_table()], 0, Counts(LINKS_READ)
     for artifact in shard.inputs:
         names = schema_of(artifact).names
         wanted = [name for name in ("url", "level", "kind", LINKS.name) if name in names]
         for table in read_parquet(artifact, ["id", *wanted]):
             if LINKS.name in names and "url" in names:
-                rows = _keys(table, levels, first + np.uint64(seen))
-                links += int(pc.sum(pc.is_null(rows["links"])).as_py() or 0)
+                rows, links = _keys(table, levels, first + np.uint64(seen))
+                kept = rows["links"].null_count
+                account.rows_in += links
+                account.kept += kept
+                account.leave_out(OTHER_LEVEL, links - kept)
                 found.append(rows)
             seen += table.num_rows
             shard.report(seen)
@@ -89,20 +93,19 @@ def find_keys(levels: Sequence[str], most: int, partitions: int, shard: Shard) -
     rows = rows.take(pa.array(np.argsort(key, kind="stable")))
     with shard.parquet("work/keys", KEYS, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_by_partition(output, rows, partitions)
-    return [Counts(LINKS_READ, rows_in=links, kept=links)]
+    return [account]
 
 
-def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
-    """The rows of some documents, without partition. first: node of the first of them."""
+def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> tuple[pa.Table, int]:
+    """The rows of some documents, without partition, and the links of those of all levels.
+
+    first: node of the first document.
+    """
     from corpusmill.stages.columns.strings import joined
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes
 
     own = keys_of(table["url"])
     allowed = own > 0
-    if levels:
-        level = pc.fill_null(table["level"], UNSCORED) if "level" in table.column_names else None
-        named = pa.array([UNSCORED] * table.num_rows) if level is None else level
-        allowed &= pc.is_in(named, pa.array(list(levels))).to_numpy()
     if "kind" in table.column_names:
         allowed &= pc.fill_null(pc.not_equal(table["kind"], "synthetic"), True).to_numpy()
     node = first + np.arange(table.num_rows, dtype=np.uint64)
@@ -113,6 +116,12 @@ def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
     source, link = source[real], link[real]
     distinct = np.unique(np.stack([source.astype(np.uint64), link]), axis=1)
     source, link = distinct[0].astype(np.int64), distinct[1]
+    of_all_levels = len(link)
+    if levels:
+        level = table["level"] if "level" in table.column_names else pa.nulls(table.num_rows)
+        level = pc.fill_null(level.cast(pa.string()), UNSCORED)
+        allowed &= np.asarray(pc.is_in(level, pa.array(list(levels))))
+        source, link = source[allowed[source]], link[allowed[source]]
     bounds = np.searchsorted(source, np.arange(table.num_rows + 1)).astype(np.int32)
     pages = pa.table(
         [
@@ -126,9 +135,8 @@ def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
         schema=KEYS,
     ).filter(pa.array(allowed))
     sent = [np.zeros(len(link), np.uint32), link, own[source], node[source], rank[source]]
-    return pa.concat_tables(
-        [pages, pa.table([*sent, pa.nulls(len(link), KEYS.field("links").type)], schema=KEYS)]
-    )
+    links = pa.table([*sent, pa.nulls(len(link), KEYS.field("links").type)], schema=KEYS)
+    return pa.concat_tables([pages, links]), of_all_levels
 
 
 def _sent(rows: pa.Table, most: int) -> "NDArray[np.int64]":

@@ -92,7 +92,14 @@ class Link(GlobalStage):
         links = max(LINKS_TO_A_PAGE, self.pairs_per_document)
         work = partial(find_keys, self.levels, links, partitions)
         keys = yield Pass("keys", shards, work)
-        if not any(count.kept for one in keys.receipts.values() for count in one.counts):
+        if not _kept(keys, LINKS_READ):
+            if any(count.unused for one in keys.receipts.values() for count in one.counts):
+                raise InputError(
+                    f"no document of a level in link.levels ({', '.join(self.levels)}) links to "
+                    "another page, but others do",
+                    "name their levels, or leave link.levels out; documents without a level are "
+                    f"{UNSCORED}, and classify gives levels",
+                )
             raise InputError(
                 "no document links to another page",
                 "give what extract made of pages, with extractor main_content or union; the "

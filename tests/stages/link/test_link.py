@@ -222,6 +222,14 @@ def test_documents_without_links_are_told_with_the_mend(tmp_path):
             run(tmp_path / name, documents)
 
 
+def test_levels_that_leave_no_links_are_told(tmp_path):
+    rows = {"00": [page("a", "b", None), page("b", "", "high")]}
+    for name, without in (("null", ()), ("no column", ["level"])):
+        documents = files(tmp_path / name / "in", rows, without)
+        with pytest.raises(InputError, match=r"link\.levels \(high\).*but others do.*unscored"):
+            run(tmp_path / name / "out", documents, levels=("high",))
+
+
 def test_an_unknown_level_is_named(tmp_path):
     with pytest.raises(RecipeError, match="there is no level 'best'"):
         run(tmp_path, files(tmp_path / "in", {"00": [page("a", "b")]}), levels=("best",))
