@@ -18,7 +18,7 @@ _REFERENCE = re.compile(
 _REMOVED = re.compile("[\t\n\r\x00]")
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*:")
 _WEB = re.compile("(https?):/+(?=[^/])", re.IGNORECASE)
-_WHOLE = re.compile(r"https?://[^\s&#/?][^\s&#\x00]*").fullmatch
+_WHOLE = re.compile(r"https?://[^\s&#/?@\x00]+(?:[/?][^\s&#\x00]*)?").fullmatch
 _ORIGIN = re.compile("https?://[^/?#]+", re.IGNORECASE)
 
 
@@ -68,9 +68,16 @@ def _joined(base: str, address: str) -> str:
     whole = _ORIGIN.match(link)
     if whole is None or len(link) > LONGEST:
         return ""
-    path = link[whole.end() :]
+    site, path = whole[0], link[whole.end() :]
+    if "@" in site:  # a user, and maybe a password: no part of the page
+        scheme, _, authority = site.partition("://")
+        host = authority.rpartition("@")[2]
+        if not host:
+            return ""
+        site = f"{scheme}://{host}"
+        link = site + path
     if "/." in path and not path.startswith("//"):  # urljoin resolves dots of relative ones only
-        link = whole[0] + _by_standard("http://host/", path).removeprefix("http://host")
+        link = site + _by_standard("http://host/", path).removeprefix("http://host")
     return link.replace(" ", "%20")
 
 

@@ -1,8 +1,8 @@
 """Addresses that mean the same page, as one key.
 
-Without scheme, `www.`, default port, fragment, tracking parameters, and slashes at the end of the
-path. The host is in small letters. Paths and other parameters stay as they are: servers tell them
-apart. Everything is Arrow's own kernels, because a crawl has many links a page.
+Without scheme, user, `www.`, default port, fragment, tracking parameters, and slashes at the end
+of the path. The host is in small letters. Paths and other parameters stay as they are: servers
+tell them apart. Everything is Arrow's own kernels, because a crawl has many links a page.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ADDRESS = (
-    r"^(?i:https?)://(?i:www\.)?(?P<host>[^/?#:]+)(?::80|:443)?"
+    r"^(?i:https?)://(?:[^/?#]*@)?(?i:www\.)?(?P<host>[^/?#:@]+)"
     r"(?P<rest>(?:[/?:][^#]*)?)(?s:#.*)?$"
 )
 # Parameters that say where a visitor came from. They change no page.
@@ -23,6 +23,10 @@ _TRACKING = (
     r"utm_\w+|gclid|gclsrc|dclid|gbraid|wbraid|fbclid|msclkid|yclid|twclid|ttclid|igshid|li_fat_id|"
     r"mc_cid|mc_eid|mkt_tok|_ga|_gl|_hsenc|_hsmi|__hstc|__hssc|oly_anon_id|oly_enc_id|vero_id|"
     r"ref_src|ref_url|wt_mc|icid|cmpid"
+)
+_PORTS = (
+    (r"^(?i:http)(://[^/?#]*):(?:80)?([/?#]|$)", r"http\1\2"),
+    (r"^(?i:https)(://[^/?#]*):(?:443)?([/?#]|$)", r"https\1\2"),
 )
 _REPLACED = (
     (r"([?&])(?:(?:" + _TRACKING + r")(?:=[^&]*)?(?:&|$))+", r"\1"),
@@ -33,6 +37,8 @@ _REPLACED = (
 
 def normalised(urls: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """What tells pages apart in their addresses. Null if it is no web address."""
+    for pattern, replacement in _PORTS:
+        urls = pc.replace_substring_regex(urls, pattern, replacement)
     parts = pc.extract_regex(urls, _ADDRESS)
     rest = pc.struct_field(parts, "rest")
     for pattern, replacement in _REPLACED:
