@@ -29,11 +29,27 @@ from corpusmill.stages.link.addresses import keys_of, normalised
         ("http://user@e.org:8080?c=d@f", "e.org:8080?c=d@f"),
         ("https://wwwest.org/a", "wwwest.org/a"),
         ("https://e.org/a?my_utm_source=x", "e.org/a?my_utm_source=x"),
-        ("https://e.org/Stra\u00dfe", "e.org/Stra\u00dfe"),
+        ("https://e.org/Stra\u00dfe", "e.org/Stra%C3%9Fe"),
+        ("https://e.org/caf%c3%a9?q=\u00e9%2f", "e.org/caf%C3%A9?q=%C3%A9%2F"),
+        ("https://e.org/caf%C3%A9?q=%c3%a9/%2F", "e.org/caf%C3%A9?q=%C3%A9/%2F"),
+        ("https://e.org/100%ab%", "e.org/100%AB%"),
+        ("https://M\u00dcNCHEN.de/a", "xn--mnchen-3ya.de/a"),
+        ("https://www.xn--mnchen-3ya.de:443/a", "xn--mnchen-3ya.de/a"),
+        ("https://\u00e9..de/a", "\u00e9..de/a"),
     ],
 )
 def test_scheme_www_port_fragment_tracking_and_last_slashes_do_not_count(same, page):
     assert normalised(pa.array([same])).to_pylist() == [page]
+
+
+def test_other_letters_and_their_codes_are_one_key_in_any_chunks():
+    raw, coded = "http://m\u00fc.de/caf\u00e9", "http://xn--m-eha.de/caf%c3%a9"
+    urls = pa.chunked_array([["https://e.org/a", raw], [], [None, coded, raw]], pa.string())
+    first, second, none, third, fourth = keys_of(urls).tolist()
+    assert second == third == fourth
+    assert len({first, second, none}) == 3
+    assert none == 0
+    assert len(keys_of(urls.slice(1, 2))) == 2
 
 
 def test_what_is_no_web_address_has_no_key():
