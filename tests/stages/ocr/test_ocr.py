@@ -14,12 +14,22 @@ from corpusmill.manifests.looking.trace_text import trace_text
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, IMAGE
 from corpusmill.stages.extract import pdf
+from corpusmill.stages.ocr.page_images import Cutting, Looking, look
 from corpusmill.stages.readers import locate
 from PIL import Image
 
 from tests.stages.engines.scripted_server import answer, serving
 from tests.stages.extract.test_pdf import GOOD, LOCKED, pdf_file
-from tests.stages.ocr.scanned import Reading, blank, drawn, joined, pdf_of, picture_in, stamped
+from tests.stages.ocr.scanned import (
+    Reading,
+    blank,
+    drawn,
+    joined,
+    pdf_of,
+    picture_in,
+    stamped,
+    stamped_scan,
+)
 from tests.stages.readers.warc_bytes import answer as http_answer
 from tests.stages.readers.warc_bytes import put, record
 from tests.stages.small_corpus import rows_of, run
@@ -106,6 +116,25 @@ def test_a_stamp_is_no_text_layer(tmp_path):
     assert "Digitised" in pdf.read(file, 9).text
     kept, _, _ = read(tmp_path, write(tmp_path, stamped_pdf=file))
     assert kept[0]["text"] == TEXTS[0]
+
+
+STAMP = "Digitized by Library"
+BOXES = {
+    "below": {"MediaBox": (0, -792, 612, 0)},
+    "far": {"MediaBox": (1000, 1000, 1612, 1792)},
+    "cropped": {"MediaBox": (0, 0, 2000, 2000), "CropBox": (700, 700, 1312, 1492)},
+}
+
+
+@pytest.mark.parametrize("in_form", [False, True])
+@pytest.mark.parametrize("boxes", BOXES.values(), ids=BOXES)
+def test_a_stamped_scan_is_known_wherever_its_page_box_lies(boxes, in_form):
+    file = stamped_scan(IMAGES[0], STAMP, in_form, **boxes)
+    looking = Looking(Cutting(), 4, 100, 10)
+    assert pdf.read(file, 9).text == STAMP
+    seen = look(file, True, 0, looking)
+    assert "text" not in seen
+    assert len(seen["pieces"]) == 1
 
 
 def test_rows_of_images_lead_to_their_parent(tmp_path):
