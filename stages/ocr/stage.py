@@ -49,8 +49,8 @@ class Ocr(GlobalStage):
     reader: ScanReader = ScanReader()
     """How files are read."""
     min_deviation: NonNegativeFloat = 4.0
-    """A page whose grey levels (of 256) have a lower standard deviation is blank, and not asked
-    about."""
+    """A page without ink whose grey levels (of 256) have a lower standard deviation is blank, and
+    not asked about."""
     min_layer_characters: NonNegativeInt = 100
     """A PDF page that is mostly pictures is read as an image if its text layer has fewer
     characters. Libraries stamp a line on each page of a scan."""
