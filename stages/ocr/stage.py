@@ -55,7 +55,8 @@ class Ocr(GlobalStage):
     """A PDF page that is mostly pictures is read as an image if its text layer has fewer
     characters. Libraries stamp a line on each page of a scan."""
     min_read_share: Share = 0.9
-    """A document is kept if at least this share of the pieces that were asked about is read."""
+    """A document is kept if at least this share of its pieces is read or has a text layer. Blank
+    pages do not count. A piece that is answered with nothing counts as read."""
     max_pages: PositiveInt = 1000
     """A file with more pages is excluded."""
     page_seconds: float = Field(default=60, ge=0, le=86_400)

@@ -281,12 +281,40 @@ def test_a_document_with_a_lost_page_is_kept_if_most_is_read(tmp_path):
     assert row["pieces"][1]["reason"] == "ocr.repetition"
     measured = json.loads((tmp_path / "out/manifest.json").read_text())["measures"]
     assert measured["pages"]["lost"] == {"ocr.repetition": 1}
-    assert measured["pages"]["pieces"] == {"blank": 0, "layer": 0, "lost": 1, "read": 3}
+    counts = {"blank": 0, "empty": 0, "layer": 0, "lost": 1, "read": 3}
+    assert measured["pages"]["pieces"] == counts
     assert measured["usage"]["prompts"]["read_page"]["output_tokens"] == 12
     (tmp_path / "strict").mkdir()
     _, (row,), _ = read(tmp_path / "strict", folder, behave=behave)
     assert (row["reason"], row["pages"]) == ("ocr.repetition", 4)
     assert row["detail"].startswith("1 of 4 pieces; page 2: repeated=")
+
+
+@pytest.mark.parametrize("said", ["", "***"])
+def test_an_empty_answer_about_one_page_costs_no_book(tmp_path, said):
+    reading = Reading(PAGES)
+
+    def behave(prompt, attempt):
+        reply = reading(prompt, attempt)
+        return answer(said, chat=True) if reply == answer(TEXTS[1], chat=True) else reply
+
+    folder = write(tmp_path, book_pdf=pdf_of(IMAGES[:3]))
+    ((row,), _, _) = read(tmp_path, folder, behave=behave)
+    assert row["text"] == f"{TEXTS[0]}\n\n{TEXTS[2]}"
+    assert [piece["how"] for piece in row["pieces"]] == ["read", "empty", "read"]
+    assert row["pieces"][1]["reason"] == "ocr.empty"
+
+
+def test_pages_with_a_text_layer_count_as_read(tmp_path):
+    layer = pdf_file([[f"Page {number}."] for number in range(12)])
+    folder = write(tmp_path, book_pdf=joined(layer, pdf_of(IMAGES[:1])))
+
+    def behave(prompt, attempt):
+        return ANSWERS["ocr.repetition"]
+
+    ((row,), _, _) = read(tmp_path, folder, behave=behave)
+    assert row["text"].endswith("Page 11.")
+    assert [piece["how"] for piece in row["pieces"]] == ["layer"] * 12 + ["lost"]
 
 
 def test_lines_are_asked_about_one_by_one(tmp_path):
