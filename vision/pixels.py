@@ -88,7 +88,9 @@ def _check_size(image: Image.Image, paged: bool) -> None:
         raise ImageError("image.too_large", f"{width} x {height} pixels")
     if max(width, height) > LONGEST_RATIO * min(width, height):
         raise ImageError("image.too_thin", f"{width} x {height} pixels")
-    frames = 1 if paged else getattr(image, "n_frames", 1)
+    # Phones put a preview or a depth map behind a photo, as further frames (MPO).
+    single = paged or image.format == "MPO"
+    frames = 1 if single else getattr(image, "n_frames", 1)
     if frames > 1:
         raise ImageError("image.animated", f"{frames} frames")
 
