@@ -41,6 +41,7 @@ SCHEMA = extended(
 )
 LAYER, READ, BLANK, EMPTY, LOST = "layer", "read", "blank", "empty", "lost"
 _FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
+_FENCE_LINE = re.compile(r"^```", re.MULTILINE)
 _LONGEST_REMARK = 300  # characters of an answer about the image
 _NO_TEXT = re.compile(
     r"\W*no (?:readable |legible |visible )?text\W*"
@@ -173,7 +174,9 @@ def text_of(answer: str) -> str | Rejection:
     goes. An answer without a letter or digit is none.
     """
     fenced = _FENCE.match(answer)
-    text = clean(fenced[1] if fenced else answer).strip()
+    if fenced and not _FENCE_LINE.search(fenced[1]):  # else it begins and ends with code
+        answer = fenced[1]
+    text = clean(answer).strip()
     if not any(map(str.isalnum, text)):
         return Rejection("empty", excerpt(answer))
     if len(text) <= _LONGEST_REMARK:

@@ -67,3 +67,5 @@ def test_a_fence_around_the_whole_goes_and_one_inside_stays():
     assert found("```markdown\n# Heading\n\nText.\n```") == "# Heading\n\nText."
     inside = "So:\n```\nprint(1)\n```\nDone."
     assert found(inside) == inside
+    two = "```\na = 1\n```\nand then\n```\nb = 2\n```"
+    assert found(two) == two
