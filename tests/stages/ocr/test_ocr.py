@@ -13,7 +13,7 @@ from corpusmill.manifests.looking.trace import origin_of, trace
 from corpusmill.manifests.looking.trace_text import trace_text
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, IMAGE
-from corpusmill.stages.extract import pdf
+from corpusmill.stages.extract import pdf, sandbox
 from corpusmill.stages.ocr.page_images import Cutting, Looking, look
 from corpusmill.stages.readers import locate
 from PIL import Image
@@ -365,6 +365,25 @@ def test_a_tiff_file_has_pages(tmp_path):
     (tmp_path / "few").mkdir()
     _, (row,), _ = read(tmp_path / "few", tmp_path / "in", max_pages=1)
     assert (row["reason"], row["detail"]) == ("image.too_many_pages", "pages=2 > 1")
+
+
+def test_a_file_whose_pages_all_hang_is_given_up(tmp_path, monkeypatch):
+    numbers = []
+    called = sandbox.called
+
+    def hangs(function, calls):
+        pages = [number for _, _, number, _ in calls if number is not None]
+        numbers.extend(pages)
+        stopped = sandbox.Stopped("timeout", "processor_seconds > 60")
+        return [stopped] * len(calls) if pages else called(function, calls)
+
+    monkeypatch.setattr(sandbox, "called", hangs)
+    folder = write(tmp_path, a_pdf=pdf_file([["page"]] * 40))
+    _, (row,), _ = read(tmp_path, folder)
+    assert numbers == [0, 1, 2]
+    assert row["reason"] == "error_pdf.timeout"
+    assert [piece["reason"] for piece in row["pieces"]] == ["error_pdf.timeout"] * 40
+    assert row["pieces"][3]["detail"] == "not looked at: 3 pages were stopped"
 
 
 def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):
