@@ -98,8 +98,11 @@ def _check_size(image: Image.Image, paged: bool) -> None:
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         levels = np.asarray(image).astype(np.float64)
-        # Sixteen bits have a fixed white. Wider values have none, so the brightest is white.
-        white = 65535.0 if image.mode.startswith("I;16") else max(255.0, levels.max(initial=0.0))
+        # Sixteen bits have a fixed white. Wider values have none, so the brightest is white. So it
+        # is of an image that uses less than an eighth: twelve bits in a file of sixteen.
+        brightest = max(255.0, levels.max(initial=0.0))
+        sixteen = image.mode.startswith("I;16") and brightest >= 65535 / 8
+        white = 65535.0 if sixteen else brightest
         eight_bits = (levels * (255.0 / white)).clip(0, 255).astype(np.uint8)
         return Image.fromarray(eight_bits).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:

@@ -115,6 +115,14 @@ def test_sixteen_bits_keep_their_levels():
     assert image.getpixel((0, 0)) == (127, 127, 127)
 
 
+def test_twelve_bits_in_a_file_of_sixteen_are_as_bright_as_they_were():
+    levels = np.full((10, 10), 4095, dtype=np.uint16)
+    levels[0, 0] = 2048
+    image = open_image(encoded(Image.fromarray(levels)))
+    assert image.getpixel((5, 5)) == (255, 255, 255)
+    assert image.getpixel((0, 0)) == (127, 127, 127)
+
+
 def test_a_photo_stands_upright():
     upright = Image.new("RGB", (40, 20), "white")
     turned = Image.Exif()
