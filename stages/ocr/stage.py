@@ -71,14 +71,17 @@ class Ocr(GlobalStage):
         return tuple(column for column in SCHEMA if column.name not in DOCUMENT.names)
 
     def depends_on(self) -> str:
-        """The model, the prompt, and the versions of what renders and decodes."""
+        """The model, the prompt, and the versions of what renders, decodes and cuts."""
+        import numpy
         import PIL
+        import scipy
         from corpusmill.stages.extract import language, pdf
 
         return json.dumps(
             [
                 *(self.engine.kind, self.engine.identity(), self.loaded_prompt().digest),
                 *(pdf.version(), f"pillow {PIL.__version__}", language.model_digest("")),
+                *(f"numpy {numpy.__version__}", f"scipy {scipy.__version__}"),
             ]
         )
 

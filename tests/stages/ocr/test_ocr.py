@@ -15,6 +15,7 @@ from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, IMAGE
 from corpusmill.stages.extract import pdf, sandbox
 from corpusmill.stages.ocr.page_images import Cutting, Looking, look
+from corpusmill.stages.ocr.stage import Ocr
 from corpusmill.stages.readers import locate
 from PIL import Image
 
@@ -354,6 +355,15 @@ def test_text_corpora_are_refused(tmp_path):
 def test_settings_that_cannot_work_are_named(tmp_path, changes, message):
     with pytest.raises(RecipeError, match=message):
         read(tmp_path, write(tmp_path, a_png=IMAGES[0]), **changes)
+
+
+@pytest.mark.parametrize("library", ["numpy", "scipy"])
+def test_what_decides_the_cuts_is_part_of_the_key(monkeypatch, library):
+    engine = {"kind": "openai", "url": "http://localhost:1", "model": "eyes"}
+    stage = Ocr.model_validate({"engine": engine})
+    before = stage.depends_on()
+    monkeypatch.setattr(f"{library}.__version__", "0.0.0")
+    assert stage.depends_on() != before
 
 
 def test_a_tiff_file_has_pages(tmp_path):
