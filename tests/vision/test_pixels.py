@@ -123,6 +123,15 @@ def test_twelve_bits_in_a_file_of_sixteen_are_as_bright_as_they_were():
     assert image.getpixel((0, 0)) == (127, 127, 127)
 
 
+@pytest.mark.parametrize(
+    ("dpi", "size"),
+    [((204, 98), (170, 229)), ((98, 204), (354, 110)), ((200, 200), (170, 110)), ((1, 300), None)],
+)
+def test_pixels_of_a_fax_become_square(dpi, size):
+    content = encoded(page((170, 110), "1"), "TIFF", dpi=dpi)
+    assert open_image(content, 0).size == (size or (170, 110))
+
+
 def test_a_photo_stands_upright():
     upright = Image.new("RGB", (40, 20), "white")
     turned = Image.Exif()
