@@ -1,8 +1,9 @@
 """Jinja templates and expressions of task files, over one row of data.
 
 They run in Jinja's sandbox, so a task file from elsewhere reads a row and nothing else. A column
-that is not there, or is null, is an error, never an empty text. One filter is ours: `boxed` gives
-the content of a LaTeX text's last box.
+that is not there, or is null, is an error where it becomes text, is joined by `~` or goes into a
+filter. Only `default` takes one. One filter is ours: `boxed` gives the content of a LaTeX text's
+last box.
 """
 
 import functools
@@ -12,8 +13,11 @@ from typing import Any
 
 from corpusmill.evaluation.answers import last_boxed
 from corpusmill.manifests.errors import RecipeError
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+NOT_NULL = "not_null"  # the filter that checks what others and `~` are given
+TAKE_NULL = ("default", "d", NOT_NULL)
 
 
 class BadItem(Exception):
@@ -27,12 +31,29 @@ def text_of(value: Any) -> Any:
     return value
 
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, where `~` and filters refuse null. Jinja's own write `None`, or take 0."""
+
+    def _generate(self, source: nodes.Template, *others: Any, **settings: Any) -> str:
+        filters = [node for node in source.find_all(nodes.Filter) if node.name not in TAKE_NULL]
+        for node in source.find_all(nodes.Concat):
+            node.nodes = [_not_null(part) for part in node.nodes]
+        for node in filters:
+            if node.node is not None:  # a block has none
+                node.node = _not_null(node.node)
+        return super()._generate(source, *others, **settings)
+
+
+def _not_null(node: nodes.Expr) -> nodes.Expr:
+    return nodes.Filter(node, NOT_NULL, [], [], None, None, lineno=node.lineno)
+
+
+_ENVIRONMENT = _Environment(
     undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=text_of
 )
 
 
-_ENVIRONMENT.filters["boxed"] = last_boxed
+_ENVIRONMENT.filters |= {"boxed": last_boxed, NOT_NULL: text_of}
 # What a template or an expression of a task file raises over a row that is not as it expects.
 _FAULTS = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
 

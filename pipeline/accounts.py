@@ -126,7 +126,7 @@ def check_stage(
     """
     below = {where: storage.join(inputs.folder, where) + "/" for where in (DOCUMENTS, EXCLUDED)}
     rows = {DOCUMENTS: 0, EXCLUDED: 0}
-    files = inputs.documents or tuple(file for named in inputs.named.values() for file in named)
+    files = stage.counted_inputs(inputs)
     paths = {artifact.path for artifact in files}
     unread, promised = set(paths), 0
     for receipt in receipts:

@@ -5,10 +5,11 @@ from typing import Any
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.listed import list_input
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
-from corpusmill.pipeline.inputs import data_of, list_input, refuse_raw
+from corpusmill.pipeline.inputs import data_of, refuse_raw
 from corpusmill.pipeline.recipe import Step, build_stage, resolve_references
 from corpusmill.stages.synthesize.estimate import Estimate
 

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from corpusmill.manifests import storage
+from corpusmill.manifests.listed import list_input
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
-from corpusmill.pipeline.inputs import data_of, list_input
+from corpusmill.pipeline.inputs import data_of
 from corpusmill.pipeline.recipe import Step, build_stage
 
 if TYPE_CHECKING:

@@ -3,9 +3,6 @@
 The digests of a stage's shards come from its manifest. A raw file is hashed. The folder of the
 stage that reads it stores the hashes by path, size and modification time. So a resumed run does not
 hash everything again.
-
-A folder without a manifest is a folder of raw files, even if it has `documents/` in it. It is
-refused if it also has `excluded/`, because excluded rows would be read again.
 """
 
 import json
@@ -16,8 +13,9 @@ from typing import NamedTuple
 
 from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.listed import Listed, list_input
 from corpusmill.manifests.looking.tables import size_text
-from corpusmill.manifests.manifest import STARTED, Parent
+from corpusmill.manifests.manifest import Parent
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 from corpusmill.pipeline import display
@@ -33,8 +31,6 @@ _MENDS = {
 
 _READ_FROM_FOLDERS = ("records", "documents", "any")
 
-Listed = StageFolder | list[str]  # what a pattern names: a finished stage, or raw files
-
 
 class Expanded(NamedTuple):
     """What inputs stand for. left_out: path -> why the file is no data."""
@@ -42,31 +38,6 @@ class Expanded(NamedTuple):
     artifacts: tuple[Artifact, ...]
     parents: tuple[Parent, ...]
     left_out: dict[str, str]
-
-
-def list_input(pattern: str) -> Listed:
-    """What the pattern names: a finished stage's folder, or raw files.
-
-    Raises InputError if it names nothing, several stages, or an unfinished stage.
-    """
-    path = pattern.rstrip("/")
-    folder = StageFolder(path)
-    if folder.has_manifest:
-        return folder
-    files = finding.expand([path])
-    inner = [name.removeprefix(path) for name in files]
-    if any(name.endswith("/manifest.json") for name in files):
-        raise InputError(f"{path} holds several stages", f"name one of them, e.g. {path}/filter")
-    if f"/{STARTED}" in inner or any("/receipts/" in name for name in inner):
-        raise InputError(
-            f"{path} is not finished: it has no manifest yet", "run its command again to finish it"
-        )
-    if {"documents", "excluded"} <= {name.lstrip("/").split("/")[0] for name in inner}:
-        raise InputError(
-            f"{path} looks like a stage's output but has no manifest.json and no receipts",
-            f"copy them too, or give the folder to read: {path}/documents",
-        )
-    return [storage.absolute(name) for name in files]  # absolute, because ids come from paths
 
 
 def expand_inputs(

@@ -10,6 +10,7 @@ from typing import Any
 
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.listed import Listed, list_input
 from corpusmill.manifests.manifest import Manifest, Parent
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
@@ -19,7 +20,7 @@ from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
 from corpusmill.pipeline.groups import FolderOf, Group, folders_of, groups_of
-from corpusmill.pipeline.inputs import Listed, expand_inputs, list_input
+from corpusmill.pipeline.inputs import expand_inputs
 from corpusmill.pipeline.kernels import VERBS, ensure_compiled
 from corpusmill.pipeline.lease import refuse_held
 from corpusmill.pipeline.output_folder import (
@@ -101,7 +102,9 @@ def run_recipe(
         _check(item, runner.here, [other.folder for other in planned])
     for before, item in itertools.permutations(planned, 2):
         if before.folder in item.patterns and not any(named_steps(before.group.steps[-1].settings)):
-            item.job.stage.fused[0].refuse_after(before.job.stage.fused[-1])
+            doubt = item.job.stage.fused[0].doubt_after(before.job.stage.fused[-1])
+            if doubt:
+                display.current().say(f"{item.group.steps[0].name}: {doubt}")
     manifests = []
     for item in planned:
         manifests.append(_run(item, runner))

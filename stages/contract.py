@@ -175,15 +175,21 @@ class Stage(Settings):
         here: the stage will run on this machine, whose devices and packages can be looked at.
         """
 
-    def refuse_after(self, before: "Stage") -> None:
-        """Raises CorpusmillError if it cannot read what `before` will write.
+    def doubt_after(self, before: "Stage") -> str:
+        """Why it may not be able to read what `before` will write, and what to do. Empty: nothing.
 
-        Called before any stage of a recipe runs, if the step reads the folder of `before`.
+        Asked before any stage of a recipe runs, if the step reads the folder of `before`. The
+        display shows it.
         """
+        return ""
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         """Inputs beside the main one: name -> stage folders, files or globs (`Inputs.named`)."""
         return {}
+
+    def counted_inputs(self, inputs: Inputs) -> tuple[Artifact, ...]:
+        """The files whose rows its account counts: the main input, or all further ones without."""
+        return inputs.documents or tuple(file for files in inputs.named.values() for file in files)
 
 
 class MapStage(Stage):

@@ -17,6 +17,7 @@ Sources: Megatron-LM (`megatron/core/models/hybrid`, `ssm/mamba_mixer.py`); Mega
 """
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,16 @@ from pickle import UnpicklingError
 import torch
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
-from corpusmill.trainer.importing import CONFIG, WEIGHTS, read_shape, weight_files
+from corpusmill.trainer.importing import (
+    CONFIG,
+    EMBEDDING,
+    HEAD,
+    TIED,
+    WEIGHTS,
+    read_config,
+    read_shape,
+    weight_files,
+)
 from corpusmill.trainer.shape import HybridConfig
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -136,16 +146,21 @@ def split(fused: Tensor, config: HybridConfig) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def write_checkpoint(folder: Path, file: Path) -> None:
-    """A model folder as Megatron's checkpoint of one rank."""
+    """A model folder as Megatron's checkpoint of one rank. A tied head becomes one of its own."""
     shape = read_shape(folder)
     weights: dict[str, Tensor] = {}
     for path in weight_files(folder):
         weights |= load_file(path)
+    if HEAD not in weights and read_config(folder).get(TIED):
+        weights[HEAD] = weights[EMBEDDING].clone()
     torch.save({"model": to_megatron(weights, shape), "checkpoint_version": 3.0}, file)
 
 
 def read_checkpoint(file: Path, like: Path, folder: Path) -> None:
-    """Megatron's checkpoint of one rank as a model folder, else the same as `like`."""
+    """Megatron's checkpoint of one rank as a model folder, else the same as `like`.
+
+    A tied head of `like` becomes one of its own.
+    """
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)["model"]
     except (OSError, RuntimeError, KeyError, UnpicklingError) as error:
@@ -160,6 +175,10 @@ def read_checkpoint(file: Path, like: Path, folder: Path) -> None:
     for name in (CONFIG, "generation_config.json", *TOKENIZER_FILES):
         if (like / name).exists():
             shutil.copyfile(like / name, folder / name)
+    config = read_config(like)
+    if config.get(TIED):  # the head that was read is one of its own
+        text = json.dumps({**config, TIED: False}, indent=2) + "\n"
+        (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from corpusmill.evaluation.summary import summary
 from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
-from corpusmill.stages.ablate.small_runs import SmallRuns
+from corpusmill.stages.ablate.small_runs import SmallRuns, TaskFiles
 from corpusmill.stages.ablate.stage import Ablate
 from corpusmill.stages.evaluate.gauge import gauge_for
 from corpusmill.trainer.config import TrainConfig
@@ -41,7 +41,7 @@ SHARES = pa.schema(
 )
 
 
-def train_arm(settings: Ablate, shard: Shard) -> list[Counts]:
+def train_arm(settings: Ablate, tasks: TaskFiles, shard: Shard) -> list[Counts]:
     """Write the curves and the items of one run. Returns its account of documents and tokens."""
     facts = json.loads(shard.shard_settings)
     scratch = Path(shard.scratch)
@@ -53,7 +53,7 @@ def train_arm(settings: Ablate, shard: Shard) -> list[Counts]:
     for file, path in zip(files, shards, strict=True):
         shard.count_rows(file, pq.read_metadata(path).num_rows)
 
-    result = measured_run(settings, shard, shards, facts)
+    result = measured_run(settings, tasks, shard, shards, facts)
     account = Counts(Ablate.name, rows_in=shard.rows_read, kept=result.documents)
     account.tokens = result.tokens
     account.leave_out("held_out", result.held_out)
@@ -62,11 +62,15 @@ def train_arm(settings: Ablate, shard: Shard) -> list[Counts]:
 
 
 def measured_run(
-    settings: SmallRuns, shard: Shard, shards: Sequence[Path], facts: Mapping[str, Any]
+    settings: SmallRuns,
+    tasks: TaskFiles,
+    shard: Shard,
+    shards: Sequence[Path],
+    facts: Mapping[str, Any],
 ) -> "TrainResult":
     """Train on local token shards, and write the curves and the items of the run.
 
-    facts: `arm`, `seed` and `epochs`, which go into the curves.
+    tasks: what is measured. facts: `arm`, `seed` and `epochs`, which go into the curves.
     """
     scratch = Path(shard.scratch)
     config = settings.train.model_copy(update={"seed": facts["seed"]})
@@ -74,7 +78,7 @@ def measured_run(
     def on_step(record: "StepRecord") -> None:
         shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
 
-    gauging = Gauging(settings.every, partial(_reader, settings, scratch / READINGS))
+    gauging = Gauging(settings.every, partial(_reader, settings, tasks, scratch / READINGS))
     parts = dataclasses.replace(TEXT, gauging=gauging)
     result = run(config, shards, scratch, on_step, parts)
     found = [
@@ -93,9 +97,15 @@ def measured_run(
     return result
 
 
-def _reader(settings: SmallRuns, folder: Path, model: HybridModel, config: TrainConfig) -> Read:
+def _reader(
+    settings: SmallRuns,
+    tasks: TaskFiles,
+    folder: Path,
+    model: HybridModel,
+    config: TrainConfig,
+) -> Read:
     """What measures the model. Each reading becomes a file, so that a resumed run has them all."""
-    gauge = gauge_for(model, settings.gauge, config.sequence_length)
+    gauge = gauge_for(model, settings.gauge, config.sequence_length, tasks)
     folder.mkdir(parents=True, exist_ok=True)
 
     def read(step: int, model: HybridModel) -> Mapping[str, float]:

@@ -20,6 +20,7 @@ from corpusmill.trainer.token_shards import N_TOKENS
 from pydantic import PositiveInt, model_validator
 
 TASK = "task:"  # before the names of inputs
+TaskFiles = Mapping[str, tuple[Artifact, ...]]  # what is measured, by the task's name
 
 
 class SmallRuns(GlobalStage):
@@ -68,6 +69,14 @@ class SmallRuns(GlobalStage):
         """The files of what is measured, as named inputs."""
         return {f"{TASK}{name}": paths for name, paths in self.gauge.named_inputs().items()}
 
+    def task_files(self, inputs: Inputs) -> TaskFiles:
+        """The files of what is measured, by the task's name."""
+        return {
+            name.removeprefix(TASK): files
+            for name, files in inputs.named.items()
+            if name.startswith(TASK)
+        }
+
     def runs_pass(
         self,
         name: str,
@@ -79,9 +88,7 @@ class SmallRuns(GlobalStage):
         """The pass that trains. shards: run -> the files that it trains on. facts: what `work` must
         know of each run, as plain data.
         """
-        tasks = [
-            file for key, files in inputs.named.items() if key.startswith(TASK) for file in files
-        ]
+        tasks = [file for files in self.task_files(inputs).values() for file in files]
         return Pass(
             name=name,
             shards={run: (*files, *tasks) for run, files in shards.items()},

@@ -28,7 +28,7 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.ablate.small_runs import SmallRuns, tokens_of
+from corpusmill.stages.ablate.small_runs import SmallRuns, TaskFiles, tokens_of
 from corpusmill.stages.contract import Account, Inputs, Pass, Passes
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
@@ -40,7 +40,7 @@ class Ablate(SmallRuns):
     """Train a small model on each arm, and compare what they have learnt."""
 
     name: ClassVar[str] = "ablate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.MANY_TO_ONE
     # Which runs there are is no setting of a run: a new arm or seed trains alone. What a run needs
     # of them is in its inputs and `shard_settings`.
@@ -82,6 +82,9 @@ class Ablate(SmallRuns):
         }
         return {**arms, **self.task_inputs()}
 
+    def counted_inputs(self, inputs: Inputs) -> tuple[Artifact, ...]:
+        return tuple(file for arm in self.arms for file in inputs.named[f"{ARM}{arm}"])
+
     def passes(self, inputs: Inputs) -> Passes:
         shards: dict[str, tuple[Artifact, ...]] = {}
         facts: dict[str, dict[str, Any]] = {}
@@ -96,7 +99,8 @@ class Ablate(SmallRuns):
                     "files": len(files),
                     "epochs": epochs,
                 }
-        trained = yield self.runs_pass("train", partial(_train, self), inputs, shards, facts)
+        work = partial(_train, self, self.task_files(inputs))
+        trained = yield self.runs_pass("train", work, inputs, shards, facts)
         yield Pass(
             name=self.name,
             shards={"comparison": trained.outputs()},
@@ -119,10 +123,10 @@ class Ablate(SmallRuns):
         return round(wanted / there, 3)
 
 
-def _train(settings: Ablate, shard: Shard) -> list[Counts]:
+def _train(settings: Ablate, tasks: TaskFiles, shard: Shard) -> list[Counts]:
     from corpusmill.stages.ablate.runs import train_arm
 
-    return train_arm(settings, shard)
+    return train_arm(settings, tasks, shard)
 
 
 def _compare(settings: Ablate, shard: Shard) -> list[Counts]:

@@ -30,7 +30,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError, nearest
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
-from corpusmill.stages.ablate.small_runs import TASK, SmallRuns, tokens_of
+from corpusmill.stages.ablate.small_runs import SmallRuns, TaskFiles, tokens_of
 from corpusmill.stages.contract import Account, Inputs, Pass, Passes, PassResult, Reads
 from corpusmill.stages.mix.pool import SOURCE, measure
 from corpusmill.stages.mix.proposal import least_runs
@@ -44,7 +44,7 @@ class Mix(SmallRuns):
     """Propose the weights of a blend from many small runs on mixtures of its sources."""
 
     name: ClassVar[str] = "mix"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     # Which runs there are is no setting of a run, and neither is what is made of them.
@@ -160,7 +160,8 @@ class Mix(SmallRuns):
             for seed in seeds
         }
         shards = dict.fromkeys(facts, (*files, *measured))
-        return self.runs_pass(name, partial(_train, self), inputs, shards, facts)
+        work = partial(_train, self, self.task_files(inputs))
+        return self.runs_pass(name, work, inputs, shards, facts)
 
     def _refuse_size(self, total: int) -> None:
         """Raises RecipeError if the pool is too small. total: its tokens."""
@@ -193,8 +194,9 @@ class Mix(SmallRuns):
         """Raises RecipeError if a domain has no text, before any run has begun."""
         from corpusmill.stages.evaluate.gauge import questions_of
 
+        files = self.task_files(inputs)
         for task in self.gauge.gauge_tasks():
-            questions_of(self.gauge, task, [one.path for one in inputs.named[f"{TASK}{task.name}"]])
+            questions_of(self.gauge, task, files[task.name])
 
 
 def _available(measured: PassResult) -> dict[str, int]:
@@ -214,10 +216,10 @@ def _design(settings: Mix, available: Mapping[str, int], shard: Shard) -> list[C
     return []
 
 
-def _train(settings: Mix, shard: Shard) -> list[Counts]:
+def _train(settings: Mix, tasks: TaskFiles, shard: Shard) -> list[Counts]:
     from corpusmill.stages.mix.work import train_mixture
 
-    return train_mixture(settings, shard)
+    return train_mixture(settings, tasks, shard)
 
 
 def _propose(settings: Mix, available: Mapping[str, int], shard: Shard) -> list[Counts]:

@@ -14,6 +14,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.ablate.runs import measured_run
+from corpusmill.stages.ablate.small_runs import TaskFiles
 from corpusmill.stages.blend.proposed import PROPOSAL
 from corpusmill.stages.mix.design import Floats, mixtures
 from corpusmill.stages.mix.pool import Taken, takings, write_mixture
@@ -72,7 +73,7 @@ def arm_of(taken: Mapping[str, Taken], available: Mapping[str, int]) -> dict[str
     }
 
 
-def train_mixture(settings: Mix, shard: Shard) -> list[Counts]:
+def train_mixture(settings: Mix, tasks: TaskFiles, shard: Shard) -> list[Counts]:
     """Train on one mixture. Returns the account of the pool's rows."""
     facts = json.loads(shard.shard_settings)
     number = facts["files"]
@@ -80,7 +81,7 @@ def train_mixture(settings: Mix, shard: Shard) -> list[Counts]:
     shards, taken = write_mixture(
         shard, files, measured, facts["taken"], Path(shard.scratch, "shards")
     )
-    result = measured_run(settings, shard, shards, facts)
+    result = measured_run(settings, tasks, shard, shards, facts)
     account = Counts(Mix.name, rows_in=shard.rows_read, kept=taken, tokens=result.tokens)
     account.leave_out("not_in_mixture", shard.rows_read - taken)
     return [account]

@@ -91,13 +91,16 @@ class Train(VisionTrainConfig, GlobalStage):
 
             refuse_machine(self)
 
-    def refuse_after(self, before: Stage) -> None:
-        if isinstance(before, Pack) and before.vocabulary_size() > self.model.vocab_size:
-            raise CorpusmillError(
-                f"{before.tokenizer} has {before.vocabulary_size()} tokens, "
-                f"the model knows {self.model.vocab_size}",
-                f"set train.model.vocab_size to at least {before.vocabulary_size()}",
-            )
+    def doubt_after(self, before: Stage) -> str:
+        # It trains as long as the data uses no later token, so this is no error.
+        if not isinstance(before, Pack) or before.vocabulary_size() <= self.model.vocab_size:
+            return ""
+        return (
+            f"{before.tokenizer} has {before.vocabulary_size()} tokens, "
+            f"the model knows {self.model.vocab_size}: if the data holds one of the others, "
+            f"training stops before its first step; set model.vocab_size to at least "
+            f"{before.vocabulary_size()}"
+        )
 
     def depends_on(self) -> str:
         """What the first weights are. Raises ModelError if their model has another shape."""

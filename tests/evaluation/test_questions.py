@@ -90,6 +90,28 @@ def test_a_template_that_fails_over_a_row_costs_only_the_row(asked):
     assert (found.asked, len(found.bad)) == ([], 1)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"place": "'Of ' ~ country ~ '?'"},
+        {"place": "[a ~ country, b]"},
+        {"place": "a ~ country | capitalize"},
+        {"gold": "gold | int"},
+    ],
+)
+def test_a_null_that_is_joined_or_filtered_costs_the_row(fields):
+    rows = [row(1, gold=None, country=None), row(2)]
+    found = build(task(), rows, {**FIELDS, **fields})
+    assert [question.id for question in found.asked] == ["r2"]
+    assert [reason for _, _, reason in found.bad] == ["a text is null"]
+
+
+def test_a_null_with_a_default_is_taken():
+    fields = {**FIELDS, "country": "country | default('no land', true) ~ '!'"}
+    (question,) = build(task(), [row(1, country=None)], fields).asked
+    assert question.pairs[0][0] == "Capital of no land!?"
+
+
 def test_a_column_may_have_any_name():
     assert build(task(), [row(1, **{"self": 1, "a b": 2})], FIELDS).bad == []
 

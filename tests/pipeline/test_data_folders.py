@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.listed import list_input
 from corpusmill.manifests.manifest import read_manifest, summed_up
 from corpusmill.pipeline import display
-from corpusmill.pipeline.inputs import expand_inputs, list_input
+from corpusmill.pipeline.inputs import expand_inputs
 from corpusmill.pipeline.recipe import Recipe, Step
 from corpusmill.pipeline.run import run_recipe
 from corpusmill.pipeline.runner import InlineRunner

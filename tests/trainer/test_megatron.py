@@ -108,3 +108,19 @@ def test_folders_are_converted_from_the_command_line(weights, config, tmp_path, 
     assert "holds no config.json" in capsys.readouterr().err
     assert main(["from", str(folder / "config.json"), str(folder), str(tmp_path / "no")]) == 1
     assert "is no checkpoint of Megatron" in capsys.readouterr().err
+
+
+def test_a_tied_head_is_written_as_one_of_its_own(weights, config, tmp_path):
+    file, described = tmp_path / "model.pt", huggingface_config(config, {}, "float32", 16)
+    (tmp_path / "config.json").write_text(json.dumps({**described, "tie_word_embeddings": True}))
+    del weights["lm_head.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    assert main(["to", str(tmp_path), str(file)]) == 0
+    state = torch.load(file, weights_only=True)["model"]
+    embedding = weights["backbone.embeddings.weight"]
+    assert torch.equal(state["output_layer.weight"], embedding)
+    assert main(["from", str(file), str(tmp_path), str(tmp_path / "back")]) == 0
+    assert (
+        json.loads((tmp_path / "back" / "config.json").read_text())["tie_word_embeddings"] is False
+    )
+    assert torch.equal(load_file(tmp_path / "back/model.safetensors")["lm_head.weight"], embedding)

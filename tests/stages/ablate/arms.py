@@ -9,6 +9,7 @@ from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 
 from tests.evaluation.tiny_models import TINY, VOCABULARY
+from tests.stages.small_corpus import run, write_shard
 
 WORDS = ["stone", "river", "lamp", "green", "seven", "cloud", "paper", "north"]
 
@@ -76,3 +77,13 @@ def gauge(tmp_path: Path) -> dict[str, Any]:
         "tokenizer": str(TINY),
         "prefix": "eos",
     }
+
+
+def filtered(folder: Path, texts: list[str]) -> Path:
+    """The output of filter, which keeps `texts` and excludes ten short ones."""
+    both = [*texts, *(f"no {number}" for number in range(10))]
+    rows = [{"id": f"id-{number}", "text": text} for number, text in enumerate(both)]
+    given = write_shard(folder.with_suffix(".parquet"), rows)
+    rule = {"name": "short", "statistic": "words", "comparison": "<", "threshold": 5}
+    run("filter", {"families": [], "rules": [rule]}, folder, given)
+    return folder

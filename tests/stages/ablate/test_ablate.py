@@ -12,7 +12,7 @@ from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.report.page import render
 from corpusmill.stages.ablate import runs
 
-from tests.stages.ablate.arms import TRAIN, gauge, lists, packed, sums
+from tests.stages.ablate.arms import TRAIN, filtered, gauge, lists, packed, sums
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,16 @@ def test_each_arm_is_better_on_its_own_kind_of_text(tmp_path, arms):
     summary = (tmp_path / "out" / "summary.txt").read_text()
     assert "sums / bits_per_byte (4 items, 3 seeds)" in summary
     assert (tmp_path / "out" / "ablation.svg").read_text().count("<circle") >= 3
+
+
+def test_held_out_text_of_a_stage_folder_is_measured_and_not_counted(tmp_path, arms):
+    settings = gauge(tmp_path)
+    ablate(tmp_path, arms, output="files", seeds=[0], gauge=settings)
+    settings["held_out"]["sums"] = [str(filtered(tmp_path / "filtered", sums(40, 44)))]
+    manifest = ablate(tmp_path, arms, output="folder", seeds=[0], gauge=settings)
+    assert manifest.totals[0].rows_in == 60  # of the arms
+    assert comparison(tmp_path / "folder") == comparison(tmp_path / "files")
+    assert not verify(str(tmp_path / "folder")).problems
 
 
 def test_a_new_seed_and_a_new_arm_train_alone(tmp_path, arms):

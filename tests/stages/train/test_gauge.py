@@ -14,7 +14,7 @@ from corpusmill.report.page import render
 from corpusmill.stages.train.stage import Train, _figures
 
 from tests.evaluation.tiny_models import TINY
-from tests.stages.ablate.arms import TRAIN, gauge, packed, sums
+from tests.stages.ablate.arms import TRAIN, filtered, gauge, packed, sums
 
 needs_8_bits = pytest.mark.skipif(
     torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 9),
@@ -138,3 +138,14 @@ def test_a_task_without_items_is_named(tmp_path, shards):
 def test_a_training_that_was_finished_before_has_nothing_to_measure(tmp_path, shards):
     with pytest.raises(CorpusmillError, match="finished before it had a gauge"):
         _figures([], last=5)
+
+
+def test_held_out_text_may_be_a_stage_folder(tmp_path, shards):
+    settings = gauge(tmp_path)
+    train(tmp_path / "files", shards, gauge=settings)
+    folder = filtered(tmp_path / "filtered", sums(40, 44))
+    settings["held_out"]["sums"] = [str(folder)]
+    train(tmp_path / "folder", shards, gauge=settings)
+    # Only its documents are read: neither its README.md nor what it excluded.
+    made = [tmp_path / name / "figures.json" for name in ("files", "folder")]
+    assert made[0].read_bytes() == made[1].read_bytes()
