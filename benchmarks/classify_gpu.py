@@ -178,7 +178,7 @@ class Measured:
         """Measure the packed encoder on a batch of so many texts. How: of `PackedEncoder`."""
         encoder = PackedEncoder(self.body, **how)
         ids = np.random.default_rng(0).integers(5, 30000, (texts, LENGTH), dtype=np.int32)
-        batch = packed(list(ids), 0, LENGTH, self.device, alike=True)
+        batch = packed(list(ids), None, LENGTH, self.device, alike=True)
         self._measure(setting, texts, lambda: encoder.pooled(batch, pooling))
 
     def padded(self, texts: int) -> None:

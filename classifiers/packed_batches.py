@@ -85,8 +85,8 @@ class Packer:
             for batch in batches(placed, self.max_tokens, self.batch_tokens):
                 ids = [ids if len(ids) else np.array([self.padding]) for _, ids in batch]
                 alike = _is_full(batch, self.max_tokens, self.batch_tokens)
-                first = self.encoder.first_position
-                rows = forward(packed(ids, first, self.max_tokens, self.device, alike=alike))
+                padding = self.encoder.padding
+                rows = forward(packed(ids, padding, self.max_tokens, self.device, alike=alike))
                 here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=self.device == "cuda")
                 here.copy_(rows, non_blocking=True)
                 waiting.append(([place for place, _ in batch], here))

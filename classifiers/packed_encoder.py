@@ -25,7 +25,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 Ids = np.typing.NDArray[np.int32]
 Pooling = Literal["mean", "cls"]
 
-# Where positions begin: BERT counts from 0, RoBERTa from the padding token's id plus 1.
+# What positions go by: BERT counts from 0. RoBERTa counts from the padding token's id plus 1, and a
+# padding token in a text has that id as its position and is not counted.
 FIRST_POSITION = {"bert": "zero", "roberta": "padding", "xlm-roberta": "padding"}
 # The fastest kernel for texts of one length comes first.
 KERNELS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
@@ -48,22 +49,29 @@ class Packed:
 
 
 def packed(
-    texts: Sequence[Ids], first_position: int, longest: int, device: str, *, alike: bool
+    texts: Sequence[Ids], padding: int | None, longest: int, device: str, *, alike: bool
 ) -> Packed:
     """The batch on the device. On CUDA the copy runs beside what the GPU computes.
 
-    alike: all texts have the same length, and most batches are of this shape.
+    padding: the padding token's id if positions go by it, as RoBERTa's do. alike: all texts have
+    the same length, and most batches are of this shape.
     """
     lengths = np.array([len(text) for text in texts])
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    positions = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + first_position
+    ids = np.concatenate(texts)
+    if padding is None:
+        positions = np.arange(len(ids)) - np.repeat(starts[:-1], lengths)
+    else:  # as transformers' create_position_ids_from_input_ids
+        counted = np.concatenate([[0], np.cumsum(ids != padding)])
+        in_text = counted[1:] - np.repeat(counted[starts[:-1]], lengths)
+        positions = in_text * (ids != padding) + padding
 
     def moved(values: np.typing.NDArray[Any], dtype: torch.dtype) -> Tensor:
         made = torch.from_numpy(values).to(dtype)
         return made.pin_memory().to(device, non_blocking=True) if device == "cuda" else made
 
     return Packed(
-        ids=moved(np.concatenate(texts), torch.int64),
+        ids=moved(ids, torch.int64),
         positions=moved(positions, torch.int64),
         starts=moved(starts, torch.int32),
         longest=longest,
@@ -96,10 +104,10 @@ class PackedEncoder:
         self.joined_gelu = joined_gelu and config.hidden_act == "gelu"
         self._after = _compiled_after() if compiled else _after_attention
         self._embeddings = _compiled_embedded() if compiled else _embedded
-        self.first_position = (
-            config.pad_token_id + 1 if FIRST_POSITION[config.model_type] == "padding" else 0
-        )
-        self.most_tokens = config.max_position_embeddings - self.first_position
+        by_padding = FIRST_POSITION[config.model_type] == "padding"
+        self.padding: int | None = config.pad_token_id if by_padding else None
+        first_position = 0 if self.padding is None else self.padding + 1
+        self.most_tokens = config.max_position_embeddings - first_position
         self._replayed = replayed
         self._graphs: dict[tuple[int, int, Pooling], _Graph] = {}
         self._joined = [_joined(layer.attention.self) for layer in body.encoder.layer]

@@ -20,6 +20,7 @@ TEXTS = [
     "the cat sat on the mat",
     "cell " * 22,  # as long as what is read
     f"{'energy' * 20} cat " * 30,  # more characters than the first try reads
+    "the [PAD] cat [PAD] [PAD] sat",  # RoBERTa does not count the padding token
 ] * 3
 
 
