@@ -30,6 +30,7 @@ FIRST_BLOCKS, FIRST_BLOCK, BLOCK = 32, 8, 32
 MOST_THREADS = 16  # a core tokenises about 1,000 texts a second to 512 tokens
 # Characters a token of the first try. Text is seldom longer; then the whole is tokenised.
 FIRST_TRY = 6
+FLASH_ATTENTION = (8, 0)  # Ampere: the first GPUs whose attention takes mixed lengths
 CHARACTERS_PER_TOKEN = 32
 
 Placed = tuple[int, Ids]
@@ -99,8 +100,10 @@ class Packer:
         return found[[row_of[text] for text in texts]]
 
 
-def can_pack(model: Any, tokenizer: Any) -> bool:
-    """Whether model and tokenizer are of the kinds that are packed."""
+def can_pack(model: Any, tokenizer: Any, device: str) -> bool:
+    """Whether model and tokenizer are of the kinds that are packed, and the GPU can do it."""
+    if device == "cuda" and torch.cuda.get_device_capability() < FLASH_ATTENTION:
+        return False
     config = model.config
     return (
         config.model_type in FIRST_POSITION

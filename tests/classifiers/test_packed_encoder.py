@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from corpusmill.classifiers.encoder import EncoderSettings, embed, grade
 from corpusmill.classifiers.packed_batches import Packer, batches, can_pack, logits, vectors
 from corpusmill.manifests.errors import ModelError
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.classifiers.tiny_encoders import WORDS, write_encoder
 
@@ -25,12 +27,10 @@ TEXTS = [
 
 
 def packer_of(settings, *, head, batch_tokens=100, max_tokens=TOKENS):
-    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-
     kind = AutoModelForSequenceClassification if head else AutoModel
     model = kind.from_pretrained(settings.encoder).eval()
     tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
-    assert can_pack(model, tokenizer)
+    assert can_pack(model, tokenizer, "cpu")
     return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device="cpu")
 
 
@@ -60,6 +60,17 @@ def test_grades_of_packed_texts_are_those_of_single_texts(tmp_path, kind):
     single = np.concatenate([grade(settings, [text]) for text in TEXTS])
     assert np.ptp(single) > 1e-5  # random weights tell texts apart by little
     np.testing.assert_allclose(found, single, atol=2e-7)
+
+
+@pytest.mark.parametrize(("gpu", "packs"), [((7, 0), False), ((7, 5), False), ((8, 0), True)])
+def test_gpus_without_attention_for_mixed_lengths_get_padded_batches(
+    tmp_path, monkeypatch, gpu, packs
+):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path))
+    packer = packer_of(settings, head=False)
+    tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
+    assert can_pack(packer.model, tokenizer, "cuda") == packs
 
 
 def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path, kind):
