@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+import torch._inductor.config
+from corpusmill.classifiers import packed_encoder
 from corpusmill.classifiers.encoder import EncoderSettings, embed, grade
 from corpusmill.classifiers.packed_batches import Packer, batches, can_pack, logits, vectors
+from corpusmill.classifiers.packed_encoder import PackedEncoder
 from corpusmill.manifests.errors import ModelError
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -71,6 +74,20 @@ def test_gpus_without_attention_for_mixed_lengths_get_padded_batches(
     tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
     assert can_pack(packer.model, tokenizer, "cuda") == packs
+
+
+def test_without_a_compiler_the_encoder_runs_uncompiled(tmp_path, monkeypatch, caplog):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path))
+    packer = packer_of(settings, head=False)
+    expected = vectors(packer, TEXTS, "mean", normalise=True)
+    monkeypatch.setattr(packed_encoder._Compiled, "fails", False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "nothing compiled"))
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    packer.encoder = PackedEncoder(packer.model, compiled=True)
+    found = vectors(packer, TEXTS, "mean", normalise=True)
+    np.testing.assert_array_equal(found, expected)
+    own = [record for record in caplog.records if record.name == packed_encoder.__name__]
+    assert [record.getMessage()[:20] for record in own] == ["torch.compile failed"]
 
 
 def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path, kind):
