@@ -42,8 +42,8 @@ class Packer:
 
     model: of transformers, in evaluation mode, on `device`; its head, which is small, is brought to
     float32, so that grades are not rounded to bfloat16. tokenizer: of transformers, with a backend
-    of the tokenizers library. batch_tokens: tokens of a batch, at most. replayed: as for
-    `PackedEncoder`. Raises ModelError if the model has fewer positions than `max_tokens`.
+    of the tokenizers library. batch_tokens: tokens of a batch, at most. Raises ModelError if the
+    model has fewer positions than `max_tokens`.
     """
 
     def __init__(
@@ -54,7 +54,6 @@ class Packer:
         max_tokens: int,
         batch_tokens: int,
         device: str,
-        replayed: bool = False,
     ) -> None:
         tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
         # A copy, because threads share it, and the original changes with each caller's settings.
@@ -62,7 +61,7 @@ class Packer:
             tokenizer.backend_tokenizer.to_str()
         )
         self.model, self.padding = model, tokenizer.pad_token_id
-        self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda", replayed=replayed)
+        self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda")
         if max_tokens > self.encoder.most_tokens:
             raise ModelError(
                 f"max_tokens is {max_tokens}, and the encoder knows {self.encoder.most_tokens} "

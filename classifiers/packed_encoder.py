@@ -14,7 +14,7 @@ Shapes: T tokens of N texts, H width, A heads, D = H / A.
 import logging
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal
 
@@ -89,8 +89,7 @@ class PackedEncoder:
     torch.compile, which takes some seconds for a shape once a process. joined_gelu: GELU in the
     product before it, by its tanh formula (off by 5e-4 at most, less than bfloat16 rounds an input
     of 2 to). alike: texts of one length by PyTorch's own attention, which is faster than that for
-    mixed lengths. replayed: batches of such texts as a CUDA graph, which one call launches. A batch
-    has some hundred kernels, and threads that tokenise would hold up each launch.
+    mixed lengths.
     """
 
     def __init__(
@@ -100,7 +99,6 @@ class PackedEncoder:
         compiled: bool = True,
         joined_gelu: bool = True,
         alike: bool = True,
-        replayed: bool = False,
     ) -> None:
         config = body.config
         self.body, self.heads, self.alike = body, config.num_attention_heads, alike
@@ -111,20 +109,10 @@ class PackedEncoder:
         self.padding: int | None = config.pad_token_id if by_padding else None
         first_position = 0 if self.padding is None else self.padding + 1
         self.most_tokens = config.max_position_embeddings - first_position
-        self._replayed = replayed
-        self._graphs: dict[tuple[int, int, Pooling], _Graph] = {}
         self._joined = [_joined(layer.attention.self) for layer in body.encoder.layer]
 
     def pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
         """One vector for each text, float32 [N, H]: the mean of its tokens, or its first token."""
-        if not (self._replayed and self.alike and batch.length):
-            return self._pooled(batch, pooling)
-        shape = (len(batch.ids), batch.length, pooling)
-        if shape not in self._graphs:
-            self._graphs[shape] = _Graph(lambda static: self._pooled(static, pooling), batch)
-        return self._graphs[shape].replay(batch)
-
-    def _pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
         x_TH = self._embeddings(self.body.embeddings, batch.ids, batch.positions)
         *layers, last = zip(self.body.encoder.layer, self._joined, strict=True)
         for layer, (weight, bias) in layers:
@@ -178,27 +166,6 @@ class PackedEncoder:
             assert isinstance(mixed, Tensor)
             return mixed.flatten(1)
         return _attend_one_by_one(q_TAD, k_TAD, v_TAD, starts_q.tolist(), batch.starts.tolist())
-
-
-class _Graph:
-    """A forward pass for batches of one shape, recorded once. It keeps the memory that it needs."""
-
-    def __init__(self, forward: Callable[[Packed], Tensor], batch: Packed) -> None:
-        self._batch = replace(batch, ids=batch.ids.clone())  # all but the ids is the same each time
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(2):  # compiles, and chooses kernels
-                forward(self._batch)
-        torch.cuda.current_stream().wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._found = forward(self._batch)
-
-    def replay(self, batch: Packed) -> Tensor:
-        self._batch.ids.copy_(batch.ids)
-        self._graph.replay()
-        return self._found.clone()
 
 
 def _attend_one_by_one(
