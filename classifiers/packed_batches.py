@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from corpusmill.classifiers.encoder import CHARACTERS_PER_TOKEN, Embeddings
 from corpusmill.classifiers.packed_encoder import (
     FIRST_POSITION,
     Ids,
@@ -31,10 +32,8 @@ MOST_THREADS = 16  # a core tokenises about 1,000 texts a second to 512 tokens
 # Characters a token of the first try. Text is seldom longer; then the whole is tokenised.
 FIRST_TRY = 6
 FLASH_ATTENTION = (8, 0)  # Ampere: the first GPUs whose attention takes mixed lengths
-CHARACTERS_PER_TOKEN = 32
 
 Placed = tuple[int, Ids]
-Embeddings = np.typing.NDArray[np.float32]
 
 
 class Packer:
