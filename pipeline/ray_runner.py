@@ -26,6 +26,7 @@ from corpusmill.pipeline.task import Failure, Task, run_task
 IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to bound the driver's memory
 MAPPED_PER_TASK = 4
 LOOKED_SECONDS = 10.0  # between two looks at the cluster's size
+FAILED_STARTS = 5  # in a row. A lost node loses some; an image that cannot start loses all
 
 
 class RayRunner:
@@ -162,7 +163,8 @@ class RayRunner:
         tasks a time.
 
         On a cluster as many again wait for room, so that an autoscaler sees demand. An actor gets
-        tasks once it has started, so those that wait hold nothing up.
+        tasks once it has started, so those that wait hold nothing up. Raises EngineError if
+        FAILED_STARTS actors in a row are lost before that.
         """
         waiting = list(tasks)
         if not waiting:
@@ -172,10 +174,13 @@ class RayRunner:
         workers: list[_Worker] = []
         starting: dict[Any, _Worker] = {}
         flying: dict[Any, tuple[Task, _Worker]] = {}
+        failed_starts = 0
         waiting.reverse()
         while waiting or flying:
             self._look(LOOKED_SECONDS)
             wanted = math.ceil(len(waiting) / together) - len(starting)
+            if failed_starts >= FAILED_STARTS:  # wait for those that are under way
+                wanted = 0
             for _ in range(min(wanted, self._most_actors(options) - len(workers))):
                 actor = actor_class.options(
                     max_restarts=0, max_concurrency=together, **options
@@ -183,8 +188,8 @@ class RayRunner:
                 workers.append(_Worker(actor))
                 starting[actor.start.remote()] = workers[-1]
             while waiting:
-                worker = max(workers, key=lambda worker: worker.places)
-                if not worker.places:
+                worker = max(workers, key=lambda worker: worker.places, default=None)
+                if worker is None or not worker.places:
                     break
                 task = waiting.pop()
                 worker.places -= 1
@@ -197,12 +202,18 @@ class RayRunner:
                 if reference in flying:
                     task, worker = flying.pop(reference)
                     worker.places += 1
+                    failed_starts = 0
                     yield task, result
                 else:
                     worker = starting.pop(reference)
                     worker.places = together
-                    if failed and waiting:  # actors that never start must not go on for ever
-                        yield waiting.pop(), result
+                    failed_starts = failed_starts + 1 if failed else 0
+                    if failed_starts >= FAILED_STARTS and not (starting or flying):
+                        raise EngineError(
+                            f"{failed_starts} workers in a row were lost while they started",
+                            "look at Ray's logs on the nodes (memory, packages), then start the "
+                            "same command again",
+                        )
                 if failed and worker in workers:  # the actor or its engine may be broken
                     self._end(worker, workers)
             if not waiting:  # an actor without work would keep its room from others
