@@ -26,6 +26,7 @@ from corpusmill.pipeline.task import Failure, Task, run_task
 IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to bound the driver's memory
 MAPPED_PER_TASK = 4
 LOOKED_SECONDS = 10.0  # between two looks at the cluster's size
+EXTRA_ACTORS = 2  # that wait for room: enough to ask for a node, few where none can come
 FAILED_STARTS = 5  # in a row. A lost node loses some; an image that cannot start loses all
 
 
@@ -162,8 +163,8 @@ class RayRunner:
         """Run tasks on actors: as many as have room in the cluster, each with `Task.together`
         tasks a time.
 
-        On a cluster as many again wait for room, so that an autoscaler sees demand. An actor gets
-        tasks once it has started, so those that wait hold nothing up. Raises EngineError if
+        On a cluster EXTRA_ACTORS more wait for room, so that an autoscaler sees demand. An actor
+        gets tasks once it has started, so those that wait hold nothing up. Raises EngineError if
         FAILED_STARTS actors in a row are lost before that.
         """
         waiting = list(tasks)
@@ -229,7 +230,7 @@ class RayRunner:
             if options["num_gpus"]
             else self._cpus / max(options["num_cpus"], 1)
         )
-        return max(1, int(room)) * (1 if self.here else 2)
+        return max(1, int(room)) + (0 if self.here else EXTRA_ACTORS)
 
     def _end(self, worker: "_Worker", workers: list["_Worker"]) -> None:
         self._ray.kill(worker.actor)

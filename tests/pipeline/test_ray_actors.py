@@ -1,4 +1,4 @@
-"""Ray actors that are lost before they have started: no shard pays for that."""
+"""How many actors a pass has on Ray, and what becomes of those that never start."""
 
 import os
 import uuid
@@ -62,3 +62,10 @@ def test_actors_that_never_start_stop_the_stage(runner, starts, tmp_path):
     with pytest.raises(EngineError, match="lost while they started"):
         run(runner, tmp_path)
     assert not list((tmp_path / "out" / "receipts").glob("gpu/*"))
+
+
+@pytest.mark.parametrize(("address", "most"), [(None, 16), ("auto", 18)])
+def test_few_actors_wait_for_room_on_a_cluster_and_none_on_this_machine(address, most):
+    runner = RayRunner(address)
+    runner._cpus, runner._gpus = 64, 16.0
+    assert runner._most_actors({"num_cpus": 1, "num_gpus": 1}) == most
