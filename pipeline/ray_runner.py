@@ -239,7 +239,7 @@ class RayRunner:
 
 @dataclass(eq=False)
 class _Worker:
-    """places: tasks that the actor has room for. None before it has started."""
+    """places: tasks that the actor has room for, 0 before it has started."""
 
     actor: Any
     places: int = 0
