@@ -8,11 +8,8 @@ a lost node), its task fails, and the executor tries it once more. A dead actor 
 import logging
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +17,7 @@ from typing import Any
 from corpusmill.manifests.errors import CorpusmillError, EngineError
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.pipeline import display
+from corpusmill.pipeline.interrupts import interrupts_deferred, sigterm_kept
 from corpusmill.pipeline.runner import R, T
 from corpusmill.pipeline.task import Failure, Task, run_task
 
@@ -27,6 +25,7 @@ IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to bound the driv
 MAPPED_PER_TASK = 4
 LOOKED_SECONDS = 10.0  # between two looks at the cluster's size
 EXTRA_ACTORS = 2  # that wait for room: enough to ask for a node, few where none can come
+PATIENCE_SECONDS = 300.0  # a node takes some minutes to come
 FAILED_STARTS = 5  # in a row. A lost node loses some; an image that cannot start loses all
 
 
@@ -175,7 +174,7 @@ class RayRunner:
         workers: list[_Worker] = []
         starting: dict[Any, _Worker] = {}
         flying: dict[Any, tuple[Task, _Worker]] = {}
-        failed_starts = 0
+        failed_starts, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
         waiting.reverse()
         while waiting or flying:
             self._look(LOOKED_SECONDS)
@@ -197,6 +196,11 @@ class RayRunner:
                 flying[worker.actor.run.remote(task)] = (task, worker)
             references = [*starting, *flying]
             ready, _ = self._ray.wait(references, num_returns=1, timeout=LOOKED_SECONDS)
+            if ready:
+                patient_until = math.inf
+            elif time.monotonic() > patient_until:
+                patient_until = math.inf
+                self._say_that_nothing_starts(options)
             for reference in ready:
                 result = self._fetch(reference)
                 failed = isinstance(result, Failure)
@@ -223,6 +227,14 @@ class RayRunner:
                 for worker in set(workers) - busy:
                     self._end(worker, workers)
 
+    def _say_that_nothing_starts(self, options: dict[str, float]) -> None:
+        minutes = f"for {PATIENCE_SECONDS / 60:.0f} minutes"
+        if options["num_gpus"] and not self._ray.cluster_resources().get("GPU"):
+            text = f"no GPU has come {minutes}; look at the autoscaler, or leave out --ray-gpus"
+        else:
+            text = f"no worker has found room {minutes}; `ray status` shows what fills the cluster"
+        display.current().say(f"{text}. The run waits on")
+
     def _most_actors(self, options: dict[str, float]) -> int:
         """How many actors with these needs may run or wait for room."""
         room = (
@@ -243,41 +255,6 @@ class _Worker:
 
     actor: Any
     places: int = 0
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C takes effect when the block ends. A second Ctrl-C takes effect at once.
-
-    An interrupt during Ray's start or end has crashed its native code (SIGSEGV).
-    """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # another handler is set
-        yield
-        return
-    presses = 0
-
-    def press(number: int, frame: object) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > 1:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if presses:
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def sigterm_kept() -> Iterator[None]:
-    """Ray's start sets a SIGTERM handler that ends the process. Afterwards the old one is set."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
 
 
 def _map(function: Callable[[T], R], items: list[T]) -> list[R]:

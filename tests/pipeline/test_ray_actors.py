@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from corpusmill.manifests.errors import EngineError
 from corpusmill.pipeline import ray_runner
+from corpusmill.pipeline.display import Display, showing
 from corpusmill.pipeline.execute import execute
 from corpusmill.pipeline.ray_runner import FAILED_STARTS, RayRunner
 
@@ -62,6 +63,24 @@ def test_actors_that_never_start_stop_the_stage(runner, starts, tmp_path):
     with pytest.raises(EngineError, match="lost while they started"):
         run(runner, tmp_path)
     assert not list((tmp_path / "out" / "receipts").glob("gpu/*"))
+
+
+class Said(Exception):
+    """Ends a run that would wait for ever."""
+
+
+class Ends(Display):
+    def say(self, text: str) -> None:
+        if "waits on" in text:
+            raise Said(text)
+
+
+def test_a_run_says_that_no_gpu_has_come(runner, starts, tmp_path, monkeypatch):
+    (starts / "lost").write_text("0")
+    monkeypatch.setattr(runner, "_coming_gpus", 1)  # none ever comes
+    monkeypatch.setattr(ray_runner, "PATIENCE_SECONDS", 1.0)
+    with pytest.raises(Said, match="no GPU has come"), showing(Ends()):
+        run(runner, tmp_path)
 
 
 @pytest.mark.parametrize(("address", "most"), [(None, 16), ("auto", 18)])
