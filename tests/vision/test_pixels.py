@@ -77,7 +77,7 @@ def test_an_animation_is_refused():
 def test_of_a_phone_photo_with_a_preview_the_photo_is_taken():
     photo, preview = Image.new("RGB", (100, 80), "red"), page((50, 40))
     content = encoded(photo, "MPO", save_all=True, append_images=[preview])
-    assert Image.open(io.BytesIO(content)).n_frames == 2
+    assert getattr(Image.open(io.BytesIO(content)), "n_frames", 1) == 2
     image = open_image(content)
     assert (image.size, image.getpixel((50, 40))) == ((100, 80), (254, 0, 0))
 
