@@ -144,15 +144,15 @@ def _sent(rows: pa.Table, most: int) -> "NDArray[np.int64]":
     is_page = pc.is_valid(rows["links"]).to_numpy()
     linking = np.flatnonzero(~is_page)
     columns = (rows[name].to_numpy()[linking] for name in ("key", "own", "rank", "node"))
-    return np.concatenate([np.flatnonzero(is_page), linking[_some_links(*columns, most=most)]])
+    return np.concatenate([np.flatnonzero(is_page), linking[_some_links(most, *columns)]])
 
 
 def _some_links(
+    most: int,
     key: "NDArray[np.uint64]",
     own: "NDArray[np.uint64]",
     rank: "NDArray[np.uint64]",
     node: "NDArray[np.uint64]",
-    most: int,
 ) -> "NDArray[np.int64]":
     """The places of `most` links to each page, by page: each address that links once, by the
     document with the smallest rank, and of these the smallest by hash.
@@ -192,7 +192,7 @@ def join(most: int, links: int, shard: Shard) -> list[Counts]:
     there[there] = key[pages[page[there]]] == key[linking[there]]
     linking, page = linking[there], page[there]
     columns = (column[linking] for column in (key, own, rank, node))
-    some = _some_links(*columns, most=links)
+    some = _some_links(links, *columns)
     linking, page = linking[some], page[some]
     page_of = np.searchsorted(key[pages], key[sharing])
     one_way = ~_links_back(table["links"].take(pa.array(sharing)), page_of, page, own[linking])
