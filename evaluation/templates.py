@@ -36,8 +36,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def _generate(self, source: nodes.Template, *others: Any, **settings: Any) -> str:
         filters = [node for node in source.find_all(nodes.Filter) if node.name not in TAKE_NULL]
-        for node in source.find_all(nodes.Concat):
-            node.nodes = [_not_null(part) for part in node.nodes]
+        for joined in source.find_all(nodes.Concat):
+            joined.nodes = [_not_null(part) for part in joined.nodes]
         for node in filters:
             if node.node is not None:  # a block has none
                 node.node = _not_null(node.node)
