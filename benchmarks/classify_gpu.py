@@ -18,10 +18,9 @@ inner width F. All settings are credited with all of them, also where the last l
 the first token (`cls`).
 
 The second table has the scorer as `classify` calls it: texts in, grades out, tokenizer included,
-8,192 texts a call; `replayed` has full batches as CUDA graphs. `full` texts have 512 tokens or
-more; `mixed` have 20 to 4,000 words, as pages do. `grades off` is the largest difference to fp32 on
-the CPU, beside the spread of the grades. Vectors are means over the tokens of mixed texts. The last
-line is JSON.
+8,192 texts a call. `full` texts have 512 tokens or more; `mixed` have 20 to 4,000 words, as pages
+do. `grades off` is the largest difference to fp32 on the CPU, beside the spread of the grades.
+Vectors are means over the tokens of mixed texts. The last line is JSON.
 """
 
 import argparse
@@ -29,7 +28,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +39,18 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from corpusmill.classifiers import packed_encoder  # noqa: E402
 from corpusmill.classifiers.embedding import EmbeddingScorer  # noqa: E402
-from corpusmill.classifiers.encoder import EncoderSettings, embed, load_encoder  # noqa: E402
-from corpusmill.classifiers.packed_batches import Packer, logits, tokenised  # noqa: E402
+from corpusmill.classifiers.encoder import EncoderSettings, embed  # noqa: E402
+from corpusmill.classifiers.packed_batches import tokenised  # noqa: E402
 from corpusmill.classifiers.packed_encoder import PackedEncoder, packed  # noqa: E402
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from transformers.utils import logging  # noqa: E402
+
+from benchmarks.classify_encoders import SHAPES, own_words, texts_of, write_encoder  # noqa: E402
 
 CEILING = 989e12  # dense bf16 operations a second of an H100 or H200
 LENGTH = 512
 CALL = 8192  # texts of one call of the scorer
 SECONDS = 0.4  # of one measurement
-# width, layers, heads, inner width
-SHAPES = {"arctic-embed-m": (768, 12, 12, 3072), "arctic-embed-s": (384, 12, 12, 1536)}
 # 132 processors share the tiles of a product evenly if a batch has a multiple of 33 texts.
 BATCHES = (33, 66, 128, 132, 264)
 USUAL = 66
@@ -63,49 +62,6 @@ def operations(shape: tuple[int, int, int, int], length: int) -> float:
     width, layers, _, inner = shape
     products = 2 * length * (4 * width * width + 2 * width * inner)
     return float(layers * (products + 4 * length * length * width))
-
-
-def own_words() -> list[str]:
-    """The words of this project's pages, with their marks."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    return " ".join(page.read_text(encoding="utf-8") for page in pages).split()
-
-
-def texts_of(words: list[str], lengths: Iterator[int]) -> list[str]:
-    draw = np.random.default_rng(0)
-    found: list[str] = []
-    for length in lengths:
-        start = int(draw.integers(len(words) - length))
-        found.append(f"{len(found)} " + " ".join(words[start : start + length]))
-    return found
-
-
-def write_encoder(folder: Path, shape: tuple[int, int, int, int], words: list[str]) -> str:
-    """A BERT with one output and random weights, and a WordPiece tokenizer of these words."""
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    tokenizer = BertWordPieceTokenizer()
-    tokenizer.train_from_iterator(words, vocab_size=30522, show_progress=False)
-    marks = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer._tokenizer,
-        **{f"{name}_token": mark for name, mark in marks.items()},
-    ).save_pretrained(folder)
-    width, layers, heads, inner = shape
-    torch.manual_seed(0)
-    config = BertConfig(
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=inner,
-    )
-    config.num_labels = 1
-    model = BertForSequenceClassification(config)
-    torch.nn.init.normal_(model.classifier.weight, std=0.1)  # so that grades differ within 0-5
-    torch.nn.init.constant_(model.classifier.bias, 2.5)
-    model.save_pretrained(folder)
-    return str(folder)
 
 
 def seconds_of(work: Callable[[], object], device: str) -> tuple[float, float]:
@@ -178,7 +134,7 @@ class Measured:
         """Measure the packed encoder on a batch of so many texts. How: of `PackedEncoder`."""
         encoder = PackedEncoder(self.body, **how)
         ids = np.random.default_rng(0).integers(5, 30000, (texts, LENGTH), dtype=np.int32)
-        batch = packed(list(ids), 0, LENGTH, self.device, alike=True)
+        batch = packed(list(ids), None, LENGTH, self.device, alike=True)
         self._measure(setting, texts, lambda: encoder.pooled(batch, pooling))
 
     def padded(self, texts: int) -> None:
@@ -230,14 +186,6 @@ def scorer_row(name: str, folder: str, shape: Any, kind: str, texts: list[str], 
     began = time.perf_counter()
     lengths = [len(ids) for _, ids in tokenised(tokenizer.backend_tokenizer, texts, LENGTH)]
     spent = time.perf_counter() - began
-    replayed = 0.0
-    if device == "cuda":
-        model, known, _ = load_encoder(scorer, head=True)
-        packer = Packer(
-            model, known, max_tokens=LENGTH, batch_tokens=65536, device=device, replayed=True
-        )
-        logits(packer, texts)
-        replayed = len(texts) / min(timed(lambda: logits(packer, texts)) for _ in range(2))
     rate = sum(operations(shape, length) for length in lengths) / each
     sample = texts[:SAMPLE]
     exact = EmbeddingScorer(encoder=folder, max_tokens=LENGTH, device="cpu").score(sample)
@@ -247,7 +195,6 @@ def scorer_row(name: str, folder: str, shape: Any, kind: str, texts: list[str], 
         "tokens_a_text": round(sum(lengths) / len(lengths), 1),
         "documents_s": round(len(texts) / each, 1),
         "of_ceiling": round(rate / CEILING, 3),
-        "replayed_documents_s": round(replayed, 1),
         "tokenizer_documents_s": round(len(texts) / spent, 1),
         "first_call_s": round(first, 1),
         "grades_off": round(float(np.abs(scorer.score(sample) - exact).max()), 5),
@@ -306,7 +253,7 @@ def main() -> None:
             measured.forward("the same, flash attention", usual)
             packed_encoder.KERNELS = kernels
             for batch in BATCHES if device == "cuda" else ():
-                measured.forward("compiled, joined gelu, replayed", batch, replayed=True)
+                measured.forward("compiled, joined gelu", batch)
             result["forward"] += measured.rows
             result["product_tflops"][name] = round(measured.products / 1e12, 1)
             attention = attention_rate(shape, usual, device) / 1e12

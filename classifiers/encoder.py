@@ -117,7 +117,7 @@ def _packer(settings: EncoderSettings, model: Any, tokenizer: Any, device: str) 
     """The model for packed texts on a GPU. None: it runs in padded batches."""
     from corpusmill.classifiers.packed_batches import can_pack
 
-    if device != "cuda" or not can_pack(model, tokenizer):
+    if device != "cuda" or not can_pack(model, tokenizer, device):
         return None
     tokens = settings.batch_tokens or _BATCH_TOKENS[device]
     return _kept_packer(model, tokenizer, settings.max_tokens, tokens, device)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from corpusmill.classifiers.encoder import CHARACTERS_PER_TOKEN, Embeddings
 from corpusmill.classifiers.packed_encoder import (
     FIRST_POSITION,
     Ids,
@@ -30,10 +31,9 @@ FIRST_BLOCKS, FIRST_BLOCK, BLOCK = 32, 8, 32
 MOST_THREADS = 16  # a core tokenises about 1,000 texts a second to 512 tokens
 # Characters a token of the first try. Text is seldom longer; then the whole is tokenised.
 FIRST_TRY = 6
-CHARACTERS_PER_TOKEN = 32
+FLASH_ATTENTION = (8, 0)  # Ampere: the first GPUs whose attention takes mixed lengths
 
 Placed = tuple[int, Ids]
-Embeddings = np.typing.NDArray[np.float32]
 
 
 class Packer:
@@ -41,8 +41,8 @@ class Packer:
 
     model: of transformers, in evaluation mode, on `device`; its head, which is small, is brought to
     float32, so that grades are not rounded to bfloat16. tokenizer: of transformers, with a backend
-    of the tokenizers library. batch_tokens: tokens of a batch, at most. replayed: as for
-    `PackedEncoder`. Raises ModelError if the model has fewer positions than `max_tokens`.
+    of the tokenizers library. batch_tokens: tokens of a batch, at most. Raises ModelError if the
+    model has fewer positions than `max_tokens`.
     """
 
     def __init__(
@@ -53,7 +53,6 @@ class Packer:
         max_tokens: int,
         batch_tokens: int,
         device: str,
-        replayed: bool = False,
     ) -> None:
         tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
         # A copy, because threads share it, and the original changes with each caller's settings.
@@ -61,7 +60,7 @@ class Packer:
             tokenizer.backend_tokenizer.to_str()
         )
         self.model, self.padding = model, tokenizer.pad_token_id
-        self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda", replayed=replayed)
+        self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda")
         if max_tokens > self.encoder.most_tokens:
             raise ModelError(
                 f"max_tokens is {max_tokens}, and the encoder knows {self.encoder.most_tokens} "
@@ -85,8 +84,8 @@ class Packer:
             for batch in batches(placed, self.max_tokens, self.batch_tokens):
                 ids = [ids if len(ids) else np.array([self.padding]) for _, ids in batch]
                 alike = _is_full(batch, self.max_tokens, self.batch_tokens)
-                first = self.encoder.first_position
-                rows = forward(packed(ids, first, self.max_tokens, self.device, alike=alike))
+                padding = self.encoder.padding
+                rows = forward(packed(ids, padding, self.max_tokens, self.device, alike=alike))
                 here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=self.device == "cuda")
                 here.copy_(rows, non_blocking=True)
                 waiting.append(([place for place, _ in batch], here))
@@ -99,8 +98,10 @@ class Packer:
         return found[[row_of[text] for text in texts]]
 
 
-def can_pack(model: Any, tokenizer: Any) -> bool:
-    """Whether model and tokenizer are of the kinds that are packed."""
+def can_pack(model: Any, tokenizer: Any, device: str) -> bool:
+    """Whether model and tokenizer are of the kinds that are packed, and the GPU can do it."""
+    if device == "cuda" and torch.cuda.get_device_capability() < FLASH_ATTENTION:
+        return False
     config = model.config
     return (
         config.model_type in FIRST_POSITION

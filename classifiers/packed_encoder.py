@@ -11,21 +11,25 @@ are most published scorers. Others run as transformers has them (`encoder`).
 Shapes: T tokens of N texts, H width, A heads, D = H / A.
 """
 
+import logging
+import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Ids = np.typing.NDArray[np.int32]
 Pooling = Literal["mean", "cls"]
 
-# Where positions begin: BERT counts from 0, RoBERTa from the padding token's id plus 1.
+# What positions go by: BERT counts from 0. RoBERTa counts from the padding token's id plus 1, and a
+# padding token in a text has that id as its position and is not counted.
 FIRST_POSITION = {"bert": "zero", "roberta": "padding", "xlm-roberta": "padding"}
 # The fastest kernel for texts of one length comes first.
 KERNELS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
@@ -48,22 +52,29 @@ class Packed:
 
 
 def packed(
-    texts: Sequence[Ids], first_position: int, longest: int, device: str, *, alike: bool
+    texts: Sequence[Ids], padding: int | None, longest: int, device: str, *, alike: bool
 ) -> Packed:
     """The batch on the device. On CUDA the copy runs beside what the GPU computes.
 
-    alike: all texts have the same length, and most batches are of this shape.
+    padding: the padding token's id if positions go by it, as RoBERTa's do. alike: all texts have
+    the same length, and most batches are of this shape.
     """
     lengths = np.array([len(text) for text in texts])
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    positions = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + first_position
+    ids = np.concatenate(texts)
+    if padding is None:
+        positions = np.arange(len(ids)) - np.repeat(starts[:-1], lengths)
+    else:  # as transformers' create_position_ids_from_input_ids
+        counted = np.concatenate([[0], np.cumsum(ids != padding)])
+        in_text = counted[1:] - np.repeat(counted[starts[:-1]], lengths)
+        positions = in_text * (ids != padding) + padding
 
     def moved(values: np.typing.NDArray[Any], dtype: torch.dtype) -> Tensor:
         made = torch.from_numpy(values).to(dtype)
         return made.pin_memory().to(device, non_blocking=True) if device == "cuda" else made
 
     return Packed(
-        ids=moved(np.concatenate(texts), torch.int64),
+        ids=moved(ids, torch.int64),
         positions=moved(positions, torch.int64),
         starts=moved(starts, torch.int32),
         longest=longest,
@@ -78,8 +89,7 @@ class PackedEncoder:
     torch.compile, which takes some seconds for a shape once a process. joined_gelu: GELU in the
     product before it, by its tanh formula (off by 5e-4 at most, less than bfloat16 rounds an input
     of 2 to). alike: texts of one length by PyTorch's own attention, which is faster than that for
-    mixed lengths. replayed: batches of such texts as a CUDA graph, which one call launches. A batch
-    has some hundred kernels, and threads that tokenise would hold up each launch.
+    mixed lengths.
     """
 
     def __init__(
@@ -89,31 +99,20 @@ class PackedEncoder:
         compiled: bool = True,
         joined_gelu: bool = True,
         alike: bool = True,
-        replayed: bool = False,
     ) -> None:
         config = body.config
         self.body, self.heads, self.alike = body, config.num_attention_heads, alike
         self.joined_gelu = joined_gelu and config.hidden_act == "gelu"
         self._after = _compiled_after() if compiled else _after_attention
         self._embeddings = _compiled_embedded() if compiled else _embedded
-        self.first_position = (
-            config.pad_token_id + 1 if FIRST_POSITION[config.model_type] == "padding" else 0
-        )
-        self.most_tokens = config.max_position_embeddings - self.first_position
-        self._replayed = replayed
-        self._graphs: dict[tuple[int, int, Pooling], _Graph] = {}
+        by_padding = FIRST_POSITION[config.model_type] == "padding"
+        self.padding: int | None = config.pad_token_id if by_padding else None
+        first_position = 0 if self.padding is None else self.padding + 1
+        self.most_tokens = config.max_position_embeddings - first_position
         self._joined = [_joined(layer.attention.self) for layer in body.encoder.layer]
 
     def pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
         """One vector for each text, float32 [N, H]: the mean of its tokens, or its first token."""
-        if not (self._replayed and self.alike and batch.length):
-            return self._pooled(batch, pooling)
-        shape = (len(batch.ids), batch.length, pooling)
-        if shape not in self._graphs:
-            self._graphs[shape] = _Graph(lambda static: self._pooled(static, pooling), batch)
-        return self._graphs[shape].replay(batch)
-
-    def _pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
         x_TH = self._embeddings(self.body.embeddings, batch.ids, batch.positions)
         *layers, last = zip(self.body.encoder.layer, self._joined, strict=True)
         for layer, (weight, bias) in layers:
@@ -169,27 +168,6 @@ class PackedEncoder:
         return _attend_one_by_one(q_TAD, k_TAD, v_TAD, starts_q.tolist(), batch.starts.tolist())
 
 
-class _Graph:
-    """A forward pass for batches of one shape, recorded once. It keeps the memory that it needs."""
-
-    def __init__(self, forward: Callable[[Packed], Tensor], batch: Packed) -> None:
-        self._batch = replace(batch, ids=batch.ids.clone())  # all but the ids is the same each time
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(2):  # compiles, and chooses kernels
-                forward(self._batch)
-        torch.cuda.current_stream().wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._found = forward(self._batch)
-
-    def replay(self, batch: Packed) -> Tensor:
-        self._batch.ids.copy_(batch.ids)
-        self._graph.replay()
-        return self._found.clone()
-
-
 def _attend_one_by_one(
     q: Tensor, k: Tensor, v: Tensor, starts_q: list[int], starts: list[int]
 ) -> Tensor:
@@ -230,12 +208,45 @@ def _after_attention(layer: Any, x: Tensor, attended: Tensor, joined_gelu: bool)
     return found
 
 
+class _Compiled:
+    """A function by torch.compile, or as it is in a process where the compiler fails.
+
+    It fails in images without a C compiler or without Python's headers.
+    """
+
+    fails: ClassVar[bool] = False
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        self._plain, self._compiled = function, torch.compile(function)
+
+    def __call__(self, *arguments: Any) -> Tensor:
+        if not _Compiled.fails:
+            try:
+                return self._compiled(*arguments)
+            except (RuntimeError, subprocess.CalledProcessError) as error:
+                if not _is_of_compiler(error):
+                    raise
+                _Compiled.fails = True
+                logging.getLogger(__name__).warning(
+                    "torch.compile failed, the encoder runs without it, more slowly; a C compiler "
+                    "and Python's headers mend that (%s)",
+                    str(error).splitlines()[0],
+                )
+        return self._plain(*arguments)
+
+
+def _is_of_compiler(error: Exception) -> bool:
+    """Triton compiles its launcher at the first call, so not all faults are torch.compile's."""
+    kinds = (TorchDynamoException, subprocess.CalledProcessError)
+    return isinstance(error, kinds) or "C compiler" in str(error)
+
+
 # Compiled once a process: all layers and models of one shape share the code.
 @cache
-def _compiled_after() -> Any:
-    return torch.compile(_after_attention)
+def _compiled_after() -> _Compiled:
+    return _Compiled(_after_attention)
 
 
 @cache
-def _compiled_embedded() -> Any:
-    return torch.compile(_embedded)
+def _compiled_embedded() -> _Compiled:
+    return _Compiled(_embedded)

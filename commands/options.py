@@ -45,7 +45,7 @@ RayAddress = Annotated[
 RayGpus = Annotated[
     int,
     typer.Option(
-        min=0, help="GPUs that the cluster's autoscaler may bring; they need not be there yet."
+        min=0, help="GPUs that the cluster's autoscaler may bring; the run waits for them."
     ),
 ]
 Workers = Annotated[

@@ -16,6 +16,12 @@ import pyarrow as pa
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.package_data import package_name
 
+
+def list_of(kind: pa.DataType) -> pa.DataType:
+    """A list type that is the same after a way through Parquet, which names the items `element`."""
+    return pa.list_(pa.field("element", kind))
+
+
 ORIGIN = pa.struct(
     [
         ("file", pa.string()),  # the file's path, as the recipe gives it
@@ -65,7 +71,7 @@ EXCLUSION = (
 )
 
 # Addresses that the main content of a page links to, absolute and without fragment. Null: unknown.
-LINKS = pa.field("links", pa.list_(pa.string()))
+LINKS = pa.field("links", list_of(pa.string()))
 
 # Of a document in a pair of `link`: the document that it links to. mutual: it links back.
 LINKED = pa.field(

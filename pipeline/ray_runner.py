@@ -8,11 +8,8 @@ a lost node), its task fails, and the executor tries it once more. A dead actor 
 import logging
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,12 +17,16 @@ from typing import Any
 from corpusmill.manifests.errors import CorpusmillError, EngineError
 from corpusmill.manifests.receipt import Receipt
 from corpusmill.pipeline import display
+from corpusmill.pipeline.interrupts import interrupts_deferred, sigterm_kept
 from corpusmill.pipeline.runner import R, T
 from corpusmill.pipeline.task import Failure, Task, run_task
 
 IN_FLIGHT_PER_CPU = 2  # enough to hide scheduling, few enough to bound the driver's memory
 MAPPED_PER_TASK = 4
 LOOKED_SECONDS = 10.0  # between two looks at the cluster's size
+EXTRA_ACTORS = 2  # that wait for room: enough to ask for a node, few where none can come
+PATIENCE_SECONDS = 300.0  # a node takes some minutes to come
+FAILED_STARTS = 5  # in a row. A lost node loses some; an image that cannot start loses all
 
 
 class RayRunner:
@@ -161,8 +162,9 @@ class RayRunner:
         """Run tasks on actors: as many as have room in the cluster, each with `Task.together`
         tasks a time.
 
-        On a cluster as many again wait for room, so that an autoscaler sees demand. An actor gets
-        tasks once it has started, so those that wait hold nothing up.
+        On a cluster EXTRA_ACTORS more wait for room, so that an autoscaler sees demand. An actor
+        gets tasks once it has started, so those that wait hold nothing up. Raises EngineError if
+        FAILED_STARTS actors in a row are lost before that.
         """
         waiting = list(tasks)
         if not waiting:
@@ -172,10 +174,13 @@ class RayRunner:
         workers: list[_Worker] = []
         starting: dict[Any, _Worker] = {}
         flying: dict[Any, tuple[Task, _Worker]] = {}
+        failed_starts, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
         waiting.reverse()
         while waiting or flying:
             self._look(LOOKED_SECONDS)
             wanted = math.ceil(len(waiting) / together) - len(starting)
+            if failed_starts >= FAILED_STARTS:  # wait for those that are under way
+                wanted = 0
             for _ in range(min(wanted, self._most_actors(options) - len(workers))):
                 actor = actor_class.options(
                     max_restarts=0, max_concurrency=together, **options
@@ -183,26 +188,37 @@ class RayRunner:
                 workers.append(_Worker(actor))
                 starting[actor.start.remote()] = workers[-1]
             while waiting:
-                worker = max(workers, key=lambda worker: worker.places)
-                if not worker.places:
+                worker = max(workers, key=lambda worker: worker.places, default=None)
+                if worker is None or not worker.places:
                     break
                 task = waiting.pop()
                 worker.places -= 1
                 flying[worker.actor.run.remote(task)] = (task, worker)
             references = [*starting, *flying]
             ready, _ = self._ray.wait(references, num_returns=1, timeout=LOOKED_SECONDS)
+            if ready:
+                patient_until = math.inf
+            elif time.monotonic() > patient_until:
+                patient_until = math.inf
+                self._say_that_nothing_starts(options)
             for reference in ready:
                 result = self._fetch(reference)
                 failed = isinstance(result, Failure)
                 if reference in flying:
                     task, worker = flying.pop(reference)
                     worker.places += 1
+                    failed_starts = 0
                     yield task, result
                 else:
                     worker = starting.pop(reference)
                     worker.places = together
-                    if failed and waiting:  # actors that never start must not go on for ever
-                        yield waiting.pop(), result
+                    failed_starts = failed_starts + 1 if failed else 0
+                    if failed_starts >= FAILED_STARTS and not (starting or flying):
+                        raise EngineError(
+                            f"{failed_starts} workers in a row were lost while they started",
+                            "look at Ray's logs on the nodes (memory, packages), then start the "
+                            "same command again",
+                        )
                 if failed and worker in workers:  # the actor or its engine may be broken
                     self._end(worker, workers)
             if not waiting:  # an actor without work would keep its room from others
@@ -211,6 +227,14 @@ class RayRunner:
                 for worker in set(workers) - busy:
                     self._end(worker, workers)
 
+    def _say_that_nothing_starts(self, options: dict[str, float]) -> None:
+        minutes = f"for {PATIENCE_SECONDS / 60:.0f} minutes"
+        if options["num_gpus"] and not self._ray.cluster_resources().get("GPU"):
+            text = f"no GPU has come {minutes}; look at the autoscaler, or leave out --ray-gpus"
+        else:
+            text = f"no worker has found room {minutes}; `ray status` shows what fills the cluster"
+        display.current().say(f"{text}. The run waits on")
+
     def _most_actors(self, options: dict[str, float]) -> int:
         """How many actors with these needs may run or wait for room."""
         room = (
@@ -218,7 +242,7 @@ class RayRunner:
             if options["num_gpus"]
             else self._cpus / max(options["num_cpus"], 1)
         )
-        return max(1, int(room)) * (1 if self.here else 2)
+        return max(1, int(room)) + (0 if self.here else EXTRA_ACTORS)
 
     def _end(self, worker: "_Worker", workers: list["_Worker"]) -> None:
         self._ray.kill(worker.actor)
@@ -227,45 +251,10 @@ class RayRunner:
 
 @dataclass(eq=False)
 class _Worker:
-    """places: tasks that the actor has room for. None before it has started."""
+    """places: tasks that the actor has room for, 0 before it has started."""
 
     actor: Any
     places: int = 0
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C takes effect when the block ends. A second Ctrl-C takes effect at once.
-
-    An interrupt during Ray's start or end has crashed its native code (SIGSEGV).
-    """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # another handler is set
-        yield
-        return
-    presses = 0
-
-    def press(number: int, frame: object) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > 1:
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if presses:
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def sigterm_kept() -> Iterator[None]:
-    """Ray's start sets a SIGTERM handler that ends the process. Afterwards the old one is set."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
 
 
 def _map(function: Callable[[T], R], items: list[T]) -> list[R]:

@@ -84,6 +84,10 @@ def is_held_out(root: str, eval_fraction: float) -> bool:
     """Whether a document is held out. A hash of an id decides, whatever the order and shards: the
     id of the document that it was made from, or else its own. So a page and what a model wrote from
     it are on the same side. Other names are held out by the same rule.
+
+    A row about two documents is held out if either is, and it may quote both. So no row about a
+    held-out document is trained on. But the held-out loss may be of text that is: the other
+    document's.
     """
     return eval_fraction > 0 and held_out_place(root) < eval_fraction * 2.0**64
 

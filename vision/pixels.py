@@ -21,6 +21,7 @@ MEAN, STANDARD_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of Im
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MOST_PIXELS = 100_000_000
 LONGEST_RATIO = 50  # of the longer to the shorter side: a grid of 12 cells reaches 12
+SKEWED_PIXELS, NONSENSE = 1.2, 4.0  # ratios of the dots to the inch, across and down
 WHITE = (255, 255, 255)
 
 
@@ -45,7 +46,8 @@ def page_count(content: bytes) -> int:
 
 
 def open_image(content: bytes, page: int | None = None) -> Image.Image:
-    """The image in RGB, upright, on white where it is transparent. page: of a TIFF file, from 0.
+    """The image in RGB, upright, on white where it is transparent. page: of a TIFF file, from 0;
+    its pixels become square.
 
     Raises ImageError for a file that is no image of one of `FORMATS`, is truncated, is animated,
     has too many pixels or is too thin.
@@ -60,7 +62,7 @@ def open_image(content: bytes, page: int | None = None) -> Image.Image:
             _check_size(image, paged)
             image.load()
             upright: Image.Image = ImageOps.exif_transpose(image)
-            return _on_white(upright)
+            return _square(_on_white(upright), image) if paged else _on_white(upright)
         except (ImageError, MemoryError):
             raise
         except Exception as error:
@@ -88,7 +90,9 @@ def _check_size(image: Image.Image, paged: bool) -> None:
         raise ImageError("image.too_large", f"{width} x {height} pixels")
     if max(width, height) > LONGEST_RATIO * min(width, height):
         raise ImageError("image.too_thin", f"{width} x {height} pixels")
-    frames = 1 if paged else getattr(image, "n_frames", 1)
+    # Phones put a preview or a depth map behind a photo, as further frames (MPO).
+    single = paged or image.format == "MPO"
+    frames = 1 if single else getattr(image, "n_frames", 1)
     if frames > 1:
         raise ImageError("image.animated", f"{frames} frames")
 
@@ -96,8 +100,11 @@ def _check_size(image: Image.Image, paged: bool) -> None:
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         levels = np.asarray(image).astype(np.float64)
-        # Sixteen bits have a fixed white. Wider values have none, so the brightest is white.
-        white = 65535.0 if image.mode.startswith("I;16") else max(255.0, levels.max(initial=0.0))
+        # Sixteen bits have a fixed white. Wider values have none, so the brightest is white. So it
+        # is of an image that uses less than an eighth: twelve bits in a file of sixteen.
+        brightest = max(255.0, levels.max(initial=0.0))
+        sixteen = image.mode.startswith("I;16") and brightest >= 65535 / 8
+        white = 65535.0 if sixteen else brightest
         eight_bits = (levels * (255.0 / white)).clip(0, 255).astype(np.uint8)
         return Image.fromarray(eight_bits).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -106,6 +113,19 @@ def _on_white(image: Image.Image) -> Image.Image:
         page.paste(layers, mask=layers.getchannel("A"))
         return page
     return image.convert("RGB")
+
+
+def _square(upright: Image.Image, image: Image.Image) -> Image.Image:
+    """The page with square pixels: a fax has 204 x 98 to the inch. image: as it was opened."""
+    across, down = (float(dots) for dots in image.info.get("dpi", (1, 1)))
+    if upright.size != image.size:  # it was turned by 90 degrees
+        across, down = down, across
+    ratio = max(across, down) / max(1.0, min(across, down))
+    if not SKEWED_PIXELS < ratio <= NONSENSE:
+        return upright
+    wide, high = (1.0, ratio) if across > down else (ratio, 1.0)
+    size = (round(upright.width * wide), round(upright.height * high))
+    return upright.resize(size, Image.Resampling.BICUBIC)
 
 
 def tiles(image: Image.Image, tiling: Tiling) -> "tuple[Grid, NDArray[np.uint8]]":

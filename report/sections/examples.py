@@ -72,21 +72,25 @@ class DroppedExamples:
 
 def rewritten(run: Run) -> list[Rewritten]:
     """Some synthetic documents, each beside the passage that it was made from."""
-    parents: dict[str, dict[str, Any]] = {}
+    # A document may stand in several pairs, and alone.
+    parents: dict[tuple[str, str | None], dict[str, Any]] = {}
     for stage in run.of("synthesize"):
         for before in run.parents(stage):
-            parents |= {row["id"]: row for row in before.texts.table.to_pylist() if row.get("text")}
+            for row in before.texts.table.to_pylist():
+                if row.get("text"):
+                    parents[row["id"], (row.get("linked") or {}).get("id")] = row
     found: list[Rewritten] = []
     for stage in run.of("synthesize"):
         for row in stage.texts.table.to_pylist():
             lineage = row.get("lineage") or {}
-            parent = parents.get(lineage.get("parent", ""))
+            second = row.get("linked_parent")
+            parent = parents.get((lineage.get("parent", ""), second["parent"] if second else None))
             if parent is None or not row.get("text") or len(found) >= PAIRS:
                 continue
             text = parent["text"]
             passage = text[lineage.get("start") or 0 : lineage.get("end") or len(text)]
-            if second := row.get("linked_parent"):
-                linked = (parent.get("linked") or {}).get("text") or ""
+            if second:
+                linked = parent["linked"]["text"] or ""
                 passage += "\n\n" + linked[second["start"] : second["end"]]
             pair = by_words(passage, row["text"])
             found.append(

@@ -14,7 +14,7 @@ from corpusmill.stages.contract import DOCUMENTS
 from corpusmill.stages.synthesize.answered_rows import answered
 from corpusmill.stages.synthesize.ledger import ledger
 from corpusmill.stages.synthesize.planned_rows import PlannedRow, Planner
-from corpusmill.stages.synthesize.routed_documents import EVERY_LEVEL, documents_of, drawn
+from corpusmill.stages.synthesize.routed_documents import EVERY_KIND, documents_of, drawn
 from corpusmill.stages.synthesize.row_files import RowFiles
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def annotate_shard(settings: "Annotate", shard: Shard) -> list[Counts]:
     prompt, planner, engine = settings.rubric(), settings.planner(), settings.engine
     model, stage = engine.identity(), settings.name
     counts, read = Counts(stage), Counts(stage)
-    taken = drawn(EVERY_LEVEL, shard, planner.seed)
-    documents = documents_of(EVERY_LEVEL, shard, taken, stage, read, DOCUMENT.names)
+    taken = drawn(EVERY_KIND, shard, planner.seed)
+    documents = documents_of(EVERY_KIND, shard, taken, stage, read, DOCUMENT.names)
 
     def planned() -> Iterator[list[PlannedRow]]:
         for document in documents:

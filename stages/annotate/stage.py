@@ -25,7 +25,7 @@ from corpusmill.stages.engines.asking import AskingStage
 from corpusmill.stages.synthesize import estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.planned_rows import Planner
-from corpusmill.stages.synthesize.routed_documents import EVERY_LEVEL, asked
+from corpusmill.stages.synthesize.routed_documents import EVERY_KIND, asked
 from pydantic import NonNegativeInt
 
 
@@ -58,7 +58,7 @@ class Annotate(AskingStage):
     def passes(self, inputs: Inputs) -> MeasuredPasses:
         work = partial(annotate_shard, self)
         made = yield from asked(
-            self.name, work, inputs.documents, EVERY_LEVEL, self.max_documents, self.engine
+            self.name, work, inputs.documents, EVERY_KIND, self.max_documents, self.engine
         )
         counted = yield Pass(
             name="labels",
@@ -76,7 +76,7 @@ class Annotate(AskingStage):
         planner, prompt = self.planner(), self.rubric()
         return estimate.lines(
             files,
-            {level: [prompt] for level in EVERY_LEVEL},
+            {kind: [prompt] for kind in EVERY_KIND},
             lambda document, _: [plan(document, prompt, planner)],
             planner.tokenizer,
             self.max_documents,

@@ -36,7 +36,7 @@ class Classify(GlobalStage):
     """Score quality, and give every document a level."""
 
     name: ClassVar[str] = "classify"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     scorers: dict[str, ScorerConfig] = Field(min_length=1)

@@ -68,7 +68,7 @@ class ClassifyTrain(GlobalStage):
     """Train quality scorers on labelled text."""
 
     name: ClassVar[str] = "classify_train"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.MANY_TO_ONE
 
     positive: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.schema import excluded
+from corpusmill.stages.columns.linked import refuse_linked
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.decontaminate.items import files_of
@@ -50,9 +51,14 @@ class Decontaminate(DecontaminateSettings, MapStage):
         )
 
     def apply(self, table: pa.Table) -> Outcome:
-        """Every row of `table`, with what of the sets it has. Needs the columns `id` and `text`."""
+        """Every row of `table`, with what of the sets it has. Needs the columns `id` and `text`.
+
+        Raises InputError if it would leave items in the column `linked`.
+        """
         from corpusmill.stages.decontaminate.find import find_hits
 
+        if self.action != "report":
+            refuse_linked(table, self.name)
         hits = find_hits(self, table["text"])
         table = with_column(
             table,

@@ -5,14 +5,20 @@ Addresses are those that a browser would open (URL standard, 4.4), without the f
 
 import re
 from html import unescape
+from html.entities import html5
 from typing import NamedTuple
 from urllib.parse import urljoin
 
 LONGEST = 2048  # bytes of an address
+# A reference of an attribute (HTML standard, 13.2.5.73). A name without a semicolon is none in
+# front of `=`, a letter or a digit: `&section=3` is a parameter, and no paragraph sign.
+_REFERENCE = re.compile(
+    "&(?:#(?:[0-9]+|[xX][0-9A-Fa-f]+);?|(?P<name>[0-9A-Za-z]+(?:;|(?![0-9A-Za-z=]))))"
+)
 _REMOVED = re.compile("[\t\n\r\x00]")
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*:")
 _WEB = re.compile("(https?):/+(?=[^/])", re.IGNORECASE)
-_WHOLE = re.compile(r"https?://[^\s&#/?][^\s&#\x00]*").fullmatch
+_WHOLE = re.compile(r"https?://[^\s&#/?@\x00]+(?:[/?][^\s&#\x00]*)?").fullmatch
 _ORIGIN = re.compile("https?://[^/?#]+", re.IGNORECASE)
 
 
@@ -45,7 +51,7 @@ def resolved(links: Written, url: str | None, most: int) -> list[str]:
 def _joined(base: str, address: str) -> str:
     """The absolute address of a web page. Empty: it is none."""
     if "&" in address:
-        address = unescape(address)
+        address = _REFERENCE.sub(_character, address)
     address = _without_fragment(_REMOVED.sub("", address).strip())
     if not address:
         return ""
@@ -62,10 +68,22 @@ def _joined(base: str, address: str) -> str:
     whole = _ORIGIN.match(link)
     if whole is None or len(link) > LONGEST:
         return ""
-    path = link[whole.end() :]
+    site, path = whole[0], link[whole.end() :]
+    if "@" in site:  # a user, and maybe a password: no part of the page
+        scheme, _, authority = site.partition("://")
+        host = authority.rpartition("@")[2]
+        if not host:
+            return ""
+        site = f"{scheme}://{host}"
+        link = site + path
     if "/." in path and not path.startswith("//"):  # urljoin resolves dots of relative ones only
-        link = whole[0] + _by_standard("http://host/", path).removeprefix("http://host")
+        link = site + _by_standard("http://host/", path).removeprefix("http://host")
     return link.replace(" ", "%20")
+
+
+def _character(reference: re.Match[str]) -> str:
+    name = reference["name"]
+    return html5.get(name, reference[0]) if name else unescape(reference[0])
 
 
 def _by_standard(base: str, address: str) -> str:

@@ -105,13 +105,23 @@ def is_picture(page: Any) -> bool:
     """Whether pictures cover more than half of a page."""
     from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 
-    width, height = page.get_size()
+    # What is shown, in the coordinates that objects have: neither moved to (0, 0) nor turned.
+    left, bottom, right, top = page.get_bbox()
     covered = 0.0
     for picture in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]):
-        left, bottom, right, top = picture.get_bounds()
-        across = min(right, width) - max(left, 0)
-        covered += max(0, across) * max(0, min(top, height) - max(bottom, 0))
-    return covered > width * height / 2
+        x0, y0, x1, y1 = _bounds(picture)
+        covered += max(0, min(x1, right) - max(x0, left)) * max(0, min(y1, top) - max(y0, bottom))
+    return covered > (right - left) * (top - bottom) / 2
+
+
+def _bounds(item: Any) -> tuple[float, float, float, float]:
+    """(left, bottom, right, top) on the page. PDFium's are those within the form XObject."""
+    bounds: tuple[float, float, float, float] = item.get_bounds()
+    form = item.container
+    while form is not None:
+        bounds = form.get_matrix().on_rect(*bounds)
+        form = form.container
+    return bounds
 
 
 def _page(file: Any, number: int) -> tuple[str, bool]:

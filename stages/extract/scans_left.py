@@ -12,10 +12,12 @@ def remark(folder: str, manifest: Manifest) -> str:
     """
     out = sum(account.excluded.get(reason, 0) for account in manifest.totals for reason in SCANS)
     name = PAGES_WITHOUT_TEXT.name
+    documents = manifest.documents()
+    # The first file tells whether the run reads PDF: a crawl has thousands of files to open.
+    has_pages = bool(documents) and name in schema_of(documents[0]).names
     kept = sum(
         table.num_rows - table[name].null_count
-        for output in manifest.documents()
-        if name in schema_of(output).names
+        for output in (documents if has_pages else ())
         for table in read_parquet(output, [name])
     )
     said = []

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
-from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, LINKS, conform, extended
+from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, LINKS, conform, extended, list_of
 from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, pdf, sandbox
@@ -30,7 +30,7 @@ from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 TITLE = pa.field("title", pa.string())
-PAGES_WITHOUT_TEXT = pa.field("pages_without_text", pa.list_(pa.int32()))  # from 1
+PAGES_WITHOUT_TEXT = pa.field("pages_without_text", list_of(pa.int32()))  # from 1
 _WARM_UP = (
     b"<html><body><p>Any page will do, with <b>marks</b>, "
     b"\xe2\x80\x9cquotes\xe2\x80\x9d.</p></body></html>",

@@ -3,6 +3,11 @@
 A row of `KEYS` is sent to the partition of a page's address: one by the document that has the
 address, and one by each document that links to it. So a partition sees all links to its pages. A
 document is sent with the keys of its own links. So a partition also sees which links are mutual.
+
+All pages of a crawl may link to one address (a licence, a home page), and all these links meet in
+one partition. So only some of them leave a shard: those with the smallest hash. The same number of
+them count where they meet. The smallest of all are among the smallest of each shard, so the choice
+depends on no shards.
 """
 
 from collections.abc import Sequence
@@ -37,6 +42,7 @@ KEYS = pa.schema(
         pa.field("key", pa.uint64(), nullable=False),  # of the page that is linked, or is there
         pa.field("own", pa.uint64(), nullable=False),  # of the document that sends the row
         pa.field("node", pa.uint64(), nullable=False),  # that document
+        pa.field("rank", pa.uint64(), nullable=False),  # of it, among those with its address
         pa.field("links", pa.list_(pa.uint64())),  # of the page itself; null for a link to it
     ]
 )
@@ -57,51 +63,65 @@ CHOSEN = pa.schema(
     ]
 )
 LINKS_READ, MUTUAL = "links", "mutual"  # accounts of the passes keys and choose
+OTHER_LEVEL = "link.other_level"  # links of documents whose level is not named
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-def find_keys(levels: Sequence[str], partitions: int, shard: Shard) -> list[Counts]:
+def find_keys(levels: Sequence[str], most: int, partitions: int, shard: Shard) -> list[Counts]:
     """The keys of one shard, sorted by partition. levels: of documents that may be in a pair; none
-    given: all.
+    given: all. most: links to one page that are sent.
     """
     first = np.uint64(node_range(home_of(shard.name))[0])
-    found, seen, links = [KEYS.empty_table()], 0, 0
+    found, seen, account = [KEYS.empty_table()], 0, Counts(LINKS_READ)
     for artifact in shard.inputs:
         names = schema_of(artifact).names
         wanted = [name for name in ("url", "level", "kind", LINKS.name) if name in names]
         for table in read_parquet(artifact, ["id", *wanted]):
             if LINKS.name in names and "url" in names:
-                rows = _keys(table, levels, first + np.uint64(seen))
-                links += int(pc.sum(pc.is_null(rows["links"])).as_py() or 0)
+                rows, links = _keys(table, levels, first + np.uint64(seen))
+                kept = rows["links"].null_count
+                account.rows_in += links
+                account.kept += kept
+                account.leave_out(OTHER_LEVEL, links - kept)
                 found.append(rows)
             seen += table.num_rows
             shard.report(seen)
     rows = pa.concat_tables(found)
+    rows = rows.take(pa.array(_sent(rows, most)))
     key = rows["key"].to_numpy()
     rows = rows.set_column(0, KEYS.field("partition"), [pa.array(partition_of(key, partitions))])
     rows = rows.take(pa.array(np.argsort(key, kind="stable")))
     with shard.parquet("work/keys", KEYS, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_by_partition(output, rows, partitions)
-    return [Counts(LINKS_READ, rows_in=links, kept=links)]
+    return [account]
 
 
-def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
-    """The rows of some documents, without partition. first: node of the first of them."""
+def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> tuple[pa.Table, int]:
+    """The rows of some documents, without partition, and the links of those of all levels.
+
+    first: node of the first document.
+    """
+    from corpusmill.stages.columns.strings import joined
+    from corpusmill.stages.dedup.signatures.shingles import exact_hashes
+
     own = keys_of(table["url"])
     allowed = own > 0
-    if levels:
-        level = pc.fill_null(table["level"], UNSCORED) if "level" in table.column_names else None
-        named = pa.array([UNSCORED] * table.num_rows) if level is None else level
-        allowed &= pc.is_in(named, pa.array(list(levels))).to_numpy()
     if "kind" in table.column_names:
         allowed &= pc.fill_null(pc.not_equal(table["kind"], "synthetic"), True).to_numpy()
     node = first + np.arange(table.num_rows, dtype=np.uint64)
+    rank = exact_hashes(*joined(table["id"]))[:, 0]
     column = table[LINKS.name].combine_chunks()
     source, link = pc.list_parent_indices(column).to_numpy(), keys_of(column.flatten())
     real = allowed[source] & (link > 0) & (link != own[source])
     source, link = source[real], link[real]
     distinct = np.unique(np.stack([source.astype(np.uint64), link]), axis=1)
     source, link = distinct[0].astype(np.int64), distinct[1]
+    of_all_levels = len(link)
+    if levels:
+        level = table["level"] if "level" in table.column_names else pa.nulls(table.num_rows)
+        level = pc.fill_null(level.cast(pa.string()), UNSCORED)
+        allowed &= np.asarray(pc.is_in(level, pa.array(list(levels))))
+        source, link = source[allowed[source]], link[allowed[source]]
     bounds = np.searchsorted(source, np.arange(table.num_rows + 1)).astype(np.int32)
     pages = pa.table(
         [
@@ -109,43 +129,76 @@ def _keys(table: pa.Table, levels: Sequence[str], first: np.uint64) -> pa.Table:
             own,
             own,
             node,
+            rank,
             pa.ListArray.from_arrays(pa.array(bounds), pa.array(link)),
         ],
         schema=KEYS,
     ).filter(pa.array(allowed))
-    sent = [np.zeros(len(link), np.uint32), link, own[source], node[source]]
-    return pa.concat_tables(
-        [pages, pa.table([*sent, pa.nulls(len(link), KEYS.field("links").type)], schema=KEYS)]
-    )
+    sent = [np.zeros(len(link), np.uint32), link, own[source], node[source], rank[source]]
+    links = pa.table([*sent, pa.nulls(len(link), KEYS.field("links").type)], schema=KEYS)
+    return pa.concat_tables([pages, links]), of_all_levels
 
 
-def join(most: int, shard: Shard) -> list[Counts]:
-    """The pairs of one partition of addresses. most: in which a document is the linked one.
+def _sent(rows: pa.Table, most: int) -> "NDArray[np.int64]":
+    """The places of the rows that leave a shard: all documents, and `most` links to each page."""
+    is_page = pc.is_valid(rows["links"]).to_numpy()
+    linking = np.flatnonzero(~is_page)
+    columns = (rows[name].to_numpy()[linking] for name in ("key", "own", "rank", "node"))
+    return np.concatenate([np.flatnonzero(is_page), linking[_some_links(most, *columns)]])
 
-    Of several documents with one address, the first stands for it. Of two that link to each other,
-    the one with the smaller key leads.
+
+def _some_links(
+    most: int,
+    key: "NDArray[np.uint64]",
+    own: "NDArray[np.uint64]",
+    rank: "NDArray[np.uint64]",
+    node: "NDArray[np.uint64]",
+) -> "NDArray[np.int64]":
+    """The places of `most` links to each page, by page: each address that links once, by the
+    document with the smallest rank, and of these the smallest by hash.
+    """
+    order = np.lexsort((node, rank, own, key))
+    once = np.ones(len(order), bool)
+    once[1:] = (key[order][1:] != key[order][:-1]) | (own[order][1:] != own[order][:-1])
+    order = order[once]
+    alike = np.zeros(len(order), np.uint8)
+    return order[_first(key[order], alike, _mixed(own[order], key[order]), most)]
+
+
+def _mixed(own: "NDArray[np.uint64]", key: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
+    """A hash of each link, by which some are taken."""
+    return (own ^ (key * _MIX)) * _MIX
+
+
+def join(most: int, links: int, shard: Shard) -> list[Counts]:
+    """The pairs of one partition of addresses. most: in which a document is the linked one. links:
+    to one page that are looked at.
+
+    Several documents with one address are one page, which has the links of all. The one whose id
+    has the smallest hash stands for it where it is linked, and of those that have a link, the one
+    with the smallest leads. So the order of the shards decides nothing. Of two pages that link to
+    each other, the one with the smaller key leads.
     """
     partition = int(shard.name)
     table = read_range(shard, shard.inputs, "partition", partition, partition + 1, KEYS)
-    key, own, node = (table[name].to_numpy() for name in ("key", "own", "node"))
+    key, own, node, rank = (table[name].to_numpy() for name in ("key", "own", "node", "rank"))
     is_page = pc.is_valid(table["links"]).to_numpy()
-    pages = np.flatnonzero(is_page)
-    pages = pages[np.lexsort((node[pages], key[pages]))]
-    pages = pages[run_starts(key[pages])]
+    sharing = np.flatnonzero(is_page)
+    sharing = sharing[np.lexsort((node[sharing], rank[sharing], key[sharing]))]
+    pages = sharing[run_starts(key[sharing])]
     linking = np.flatnonzero(~is_page)
     page = np.searchsorted(key[pages], key[linking])
     there = page < len(pages)
     there[there] = key[pages[page[there]]] == key[linking[there]]
     linking, page = linking[there], page[there]
-    order = np.lexsort((node[linking], own[linking], page))
-    linking, page = linking[order], page[order]
-    once = np.ones(len(page), bool)
-    once[1:] = (page[1:] != page[:-1]) | (own[linking][1:] != own[linking][:-1])
-    linking, page = linking[once], page[once]
-    one_way = ~_links_back(table["links"], pages, page, own[linking])
+    columns = (column[linking] for column in (key, own, rank, node))
+    some = _some_links(links, *columns)
+    linking, page = linking[some], page[some]
+    page_of = np.searchsorted(key[pages], key[sharing])
+    one_way = ~_links_back(table["links"].take(pa.array(sharing)), page_of, page, own[linking])
     leads = one_way | (own[linking] < key[linking])
     linking, page, one_way = linking[leads], page[leads], one_way[leads]
-    mixed = (own[linking] ^ (key[linking] * _MIX)) * _MIX
+    mixed = _mixed(own[linking], key[linking])
     taken = _first(page, one_way, mixed, most)
     linking, page = linking[taken], page[taken]
     pairs = pa.table(
@@ -159,13 +212,16 @@ def join(most: int, shard: Shard) -> list[Counts]:
 
 def _links_back(
     links: pa.ChunkedArray,
-    pages: "NDArray[np.int64]",
+    page_of: "NDArray[np.int64]",
     page: "NDArray[np.int64]",
     own: "NDArray[np.uint64]",
 ) -> "NDArray[np.bool_]":
-    """For each link, whether its page links to the document that it comes from."""
-    listed = links.take(pa.array(pages)).combine_chunks()
-    from_page = pc.list_parent_indices(listed).to_numpy().astype(np.uint64)
+    """For each link, whether its page links to the address that it comes from.
+
+    links: of documents. page_of: the page of each of them.
+    """
+    listed = links.combine_chunks()
+    from_page = page_of[pc.list_parent_indices(listed).to_numpy()].astype(np.uint64)
     known = listed.flatten().to_numpy() ^ (from_page * _MIX)
     return np.isin(own ^ (page.astype(np.uint64) * _MIX), known)
 

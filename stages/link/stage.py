@@ -51,13 +51,15 @@ from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, shards_of
 from pydantic import Field, PositiveInt
 
-PARTITION_DOCUMENTS = 1 << 18  # with 20 links each, 150 MB
+LINKS_TO_A_PAGE = 256  # that are looked at
+PARTITION_DOCUMENTS = 1 << 18  # with 20 links each, a join takes 1.1 GB
 
 
 class Link(GlobalStage):
     """Find pairs of documents of which one links to the other."""
 
     name: ClassVar[str] = "link"
+    version: ClassVar[int] = 2
     account: ClassVar[Account] = Account.ONE_TO_MANY
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
@@ -87,8 +89,17 @@ class Link(GlobalStage):
         }
         partitions = self.partitions or _partitions(inputs.documents)
         homes, files = len(shards), {name: len(found) for name, found in shards.items()}
-        keys = yield Pass("keys", shards, partial(find_keys, self.levels, partitions))
-        if not any(count.kept for one in keys.receipts.values() for count in one.counts):
+        links = max(LINKS_TO_A_PAGE, self.pairs_per_document)
+        work = partial(find_keys, self.levels, links, partitions)
+        keys = yield Pass("keys", shards, work)
+        if not _kept(keys, LINKS_READ):
+            if any(count.unused for one in keys.receipts.values() for count in one.counts):
+                raise InputError(
+                    f"no document of a level in link.levels ({', '.join(self.levels)}) links to "
+                    "another page, but others do",
+                    "name their levels, or leave link.levels out; documents without a level are "
+                    f"{UNSCORED}, and classify gives levels",
+                )
             raise InputError(
                 "no document links to another page",
                 "give what extract made of pages, with extractor main_content or union; the "
@@ -99,7 +110,7 @@ class Link(GlobalStage):
         by_key = Sorted(KEYS, "partition", partitions)
         sent = yield from exchange("keys", keys.outputs("work/keys"), by_key)
         joining = {f"{number:06d}": sent(number) for number in range(partitions)}
-        joined = yield Pass("join", joining, partial(join, self.pairs_per_document))
+        joined = yield Pass("join", joining, partial(join, self.pairs_per_document, links))
         refuse_loss(joined, joining, "join")
 
         by_node = Sorted(PAIRS, "node", homes, ROW_BITS)

@@ -23,6 +23,7 @@ from corpusmill.stages.ocr.scans import Scan
 from corpusmill.stages.synthesize.postfilters import Rejection
 
 _PAGES_AHEAD = 8  # that are looked at together
+_MOST_STOPPED = 3  # pages of a file; those behind them are not looked at
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
 _PAGE_SIZE = 2000  # of a page without images, in bytes, about
 _WARM_UP = (b"P6 8 8 255\n" + bytes(range(192)), False, 0, Looking(Cutting(by="lines"), 0, 0, 1))
@@ -71,7 +72,11 @@ class AskedPage:
 def pages_of(
     scan: Scan, prompt: Prompt, looking: Looking, limits: Limits, seed: int
 ) -> Iterator[AskedPage]:
-    """The pages of a scan, in order; one without number if it cannot be opened."""
+    """The pages of a scan, in order; one without number if it cannot be opened.
+
+    A page that hangs takes twice the limit. After `_MOST_STOPPED` of them, the rest of the file has
+    the reason of the last.
+    """
     if scan.rejection is not None:
         yield AskedPage(scan, 0, True, rejection=scan.rejection)
         return
@@ -82,9 +87,18 @@ def pages_of(
         return
     count, numbers = file["pages"], iter(range(file["pages"]))
     bare = replace(scan, content=b"")  # pages wait for their answers without the file
-    while ahead := list(itertools.islice(numbers, _PAGES_AHEAD)):
-        calls = [(scan.content, scan.is_pdf, number, looking) for number in ahead]
-        for number, seen in zip(ahead, _looked(calls, limits, scan), strict=True):
+    stopped: list[dict[str, Any]] = []
+    together = _MOST_STOPPED
+    while ahead := list(itertools.islice(numbers, together)):
+        if len(stopped) < _MOST_STOPPED:
+            calls = [(scan.content, scan.is_pdf, number, looking) for number in ahead]
+            looked = _looked(calls, limits, scan)
+            stopped += [seen for seen in looked if seen.pop("stopped", False)]
+        else:
+            detail = f"not looked at: {len(stopped)} pages were stopped"
+            looked = [{"reason": stopped[-1]["reason"], "detail": detail} for _ in ahead]
+        together = max(1, _MOST_STOPPED - len(stopped)) if stopped else _PAGES_AHEAD
+        for number, seen in zip(ahead, looked, strict=True):
             first = seed_for(scan.row["id"], prompt.name, number, seed)
             found = seen.pop("pieces", ())
             yield AskedPage(
@@ -103,7 +117,7 @@ def pages_of(
 
 
 def _looked(calls: Sequence[tuple[Any, ...]], limits: Limits, scan: Scan) -> list[dict[str, Any]]:
-    """What `look` returns for each call. If it is stopped or fails, the reason."""
+    """What `look` returns for each call. If it fails, the reason; `stopped` if a limit broke it."""
     if limits.seconds and sys.platform == "linux":
         with _one_caller:
             found = sandbox.shared(limits.seconds, limits.memory_mb).run(look, calls, _WARM_UP)
@@ -112,7 +126,8 @@ def _looked(calls: Sequence[tuple[Any, ...]], limits: Limits, scan: Scan) -> lis
     kind = "error_pdf" if scan.is_pdf else "error_image"
     for place, outcome in enumerate(found):
         if isinstance(outcome, sandbox.Stopped):
-            found[place] = {"reason": f"{kind}.{outcome.reason}", "detail": outcome.detail}
+            reason = f"{kind}.{outcome.reason}"
+            found[place] = {"reason": reason, "detail": outcome.detail, "stopped": True}
         elif isinstance(outcome, Exception):  # a file that breaks a library costs only itself
             what = " ".join(str(outcome).split())[:300]
             found[place] = {"reason": f"{kind}.{type(outcome).__name__}", "detail": what}

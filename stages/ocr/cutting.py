@@ -67,6 +67,11 @@ class Profile:
         likely = [height for height in heights if 4 <= height <= 150]
         return float(np.median(likely)) if likely else float(_USUAL_LETTER)
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is no ink, but for dust and scratches."""
+        return self._trimmed((0, 0, self.width, self.height)) is None
+
     def skew(self) -> float:
         """By how many degrees the lines fall to the right. Upright lines have the sharpest profile:
         the sum of its squares is largest (Postl 1986).

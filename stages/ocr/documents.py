@@ -17,7 +17,8 @@ from corpusmill.stages.ocr.scans import Scan
 from corpusmill.stages.synthesize.planned_rows import Finished, usable
 from corpusmill.stages.synthesize.postfilters import Rejection, excerpt
 
-# page: from 1. how: `layer` (the text layer), `read`, `blank` (not asked), `lost` (see `reason`).
+# page: from 1. how: `layer` (the text layer), `read`, `blank` (not asked), `empty` (the answer has
+# no letter), `lost` (see `reason`).
 # start, end: of its text within the document's. x0 to y1: the box in pixels of the page, which is
 # `width` x `height`.
 PIECE = pa.struct(
@@ -38,8 +39,9 @@ SCHEMA = extended(
     pa.field("prompt_tokens", pa.int32()),  # of all requests, as the engine counts
     pa.field("output_tokens", pa.int32()),
 )
-LAYER, READ, BLANK, LOST = "layer", "read", "blank", "lost"
+LAYER, READ, BLANK, EMPTY, LOST = "layer", "read", "blank", "empty", "lost"
 _FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
+_FENCE_LINE = re.compile(r"^```", re.MULTILINE)
 _LONGEST_REMARK = 300  # characters of an answer about the image
 _NO_TEXT = re.compile(
     r"\W*no (?:readable |legible |visible )?text\W*"
@@ -82,7 +84,7 @@ class Document:
         whole = (0, 0, width, height) if width and height else (None,) * 4
         place = {"page": page.number, "width": width, "height": height}
         if page.rejection is not None:
-            self._lost({**place, **_named(whole)}, page.rejection)
+            self._unread({**place, **_named(whole)}, page.rejection)
             self.asked += 1
         elif "text" in seen:
             self._piece({**place, **_named(whole)}, LAYER, seen["text"], "\n\n")
@@ -97,7 +99,8 @@ class Document:
             found = usable(answer, self.prompt, ("",), 0, request.seed)
             found = found if isinstance(found, Rejection) else text_of(found)
             if isinstance(found, Rejection):
-                self._lost({**place, **_named(box)}, found)
+                how = EMPTY if found.reason == "empty" else LOST
+                self._unread({**place, **_named(box)}, found, how)
             else:
                 self._piece({**place, **_named(box)}, READ, found, before if number else "\n\n")
 
@@ -108,22 +111,25 @@ class Document:
         self.text += text
         self.pieces.append({**place, "how": how, "start": start, "end": len(self.text)})
 
-    def _lost(self, place: dict[str, Any], why: Rejection) -> None:
+    def _unread(self, place: dict[str, Any], why: Rejection, how: str = LOST) -> None:
         end = len(self.text)
         told = {"reason": why.code("ocr"), "detail": why.detail}
-        self.pieces.append({**place, "how": LOST, "start": end, "end": end, **told})
+        self.pieces.append({**place, "how": how, "start": end, "end": end, **told})
 
     def finished(self, model: str, sampling: str, least_read: float) -> Finished:
-        """The row of the document. least_read: share of what was asked that must be read."""
+        """The row of the document. least_read: share of the pieces that must be read, or have a
+        text layer, or be answered with nothing. Blank pages do not count.
+        """
         row = self._row(model, sampling)
         lost = [piece for piece in self.pieces if piece["how"] == LOST]
+        counted = sum(piece["how"] != BLANK for piece in self.pieces)
         rejection = self.rejection
-        too_few = self.asked - len(lost) < least_read * self.asked or not self.text
+        too_few = counted - len(lost) < least_read * counted or not self.text
         if rejection is None and lost and too_few:
             first = lost[0]
             told = f"page {first['page']}: {first['detail']}"
-            if self.asked > 1:
-                told = f"{len(lost)} of {self.asked} pieces; {told}"
+            if counted > 1:
+                told = f"{len(lost)} of {counted} pieces; {told}"
             rejection = Rejection(first["reason"], told)
         if rejection is None and not self.text:
             rejection = Rejection(*self._without_text())
@@ -135,6 +141,9 @@ class Document:
     def _without_text(self) -> tuple[str, str]:
         if all(piece["how"] == BLANK for piece in self.pieces):
             return "ocr.blank", f"pages={self.pages}, all blank"
+        for piece in self.pieces:
+            if piece["how"] == EMPTY:
+                return piece["reason"], f"page {piece['page']}: {piece['detail']}"
         return "ocr.no_text", f"pages={self.pages}, none with text"
 
     def _row(self, model: str, sampling: str) -> dict[str, Any]:
@@ -165,7 +174,9 @@ def text_of(answer: str) -> str | Rejection:
     goes. An answer without a letter or digit is none.
     """
     fenced = _FENCE.match(answer)
-    text = clean(fenced[1] if fenced else answer).strip()
+    if fenced and not _FENCE_LINE.search(fenced[1]):  # else it begins and ends with code
+        answer = fenced[1]
+    text = clean(answer).strip()
     if not any(map(str.isalnum, text)):
         return Rejection("empty", excerpt(answer))
     if len(text) <= _LONGEST_REMARK:

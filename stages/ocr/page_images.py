@@ -97,14 +97,17 @@ def _shown(page: Image.Image, settings: Looking) -> dict[str, Any]:
     """The pieces of a page image."""
     size = {"width": page.width, "height": page.height}
     grey = np.asarray(page.convert("L"))
-    if float(grey.std()) < settings.min_deviation:
+    # A few words on white paper deviate little.
+    if float(grey.std()) < settings.min_deviation and Profile(grey).is_blank:
         return {**size, "blank": True}
-    pieces = pieces_of(page, grey, settings.cut)
-    return {**size, "pieces": pieces} if pieces else {**size, "blank": True}
+    return {**size, "pieces": pieces_of(page, grey, settings.cut)}
 
 
 def pieces_of(page: Image.Image, grey: Any, cut: Cutting) -> list[tuple[Box, str, bytes]]:
-    """(box, what stands before its text, PNG file) of each piece, in reading order."""
+    """(box, what stands before its text, PNG file) of each piece, in reading order.
+
+    The whole page, if no ink is found on it: its letters may be pale.
+    """
     profile, skew = Profile(grey), 0.0
     if cut.by != "page" and (skew := profile.skew()):
         page = page.rotate(skew, Image.Resampling.BICUBIC, fillcolor=_corner_colour(page))
@@ -114,7 +117,7 @@ def pieces_of(page: Image.Image, grey: Any, cut: Cutting) -> list[tuple[Box, str
     whole = (page.width, page.height)
     return [
         (_turned_back(piece.box, skew, whole), piece.before, _png(page.crop(piece.box), scale, cut))
-        for piece in _pieces(profile, cut, limit)
+        for piece in _pieces(profile, cut, limit) or [Piece((0, 0, *whole))]
     ]
 
 

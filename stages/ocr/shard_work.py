@@ -12,7 +12,16 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS
 from corpusmill.stages.ocr.asked_pages import AskedPage, Limits, pages_of
-from corpusmill.stages.ocr.documents import BLANK, LAYER, LOST, READ, SCHEMA, Document, sampling_of
+from corpusmill.stages.ocr.documents import (
+    BLANK,
+    EMPTY,
+    LAYER,
+    LOST,
+    READ,
+    SCHEMA,
+    Document,
+    sampling_of,
+)
 from corpusmill.stages.ocr.page_images import Looking
 from corpusmill.stages.ocr.scans import scans_of
 from corpusmill.stages.synthesize.answered_rows import answered
@@ -65,7 +74,7 @@ def count_pieces(shard: Shard) -> list[Counts]:
     """Write `work/pieces/SHARD.json`: of kept documents, how often pieces are of each kind, and the
     reasons of lost ones.
     """
-    found: Counter[str] = Counter(dict.fromkeys((LAYER, READ, BLANK, LOST), 0))
+    found: Counter[str] = Counter(dict.fromkeys((LAYER, READ, BLANK, EMPTY, LOST), 0))
     lost: Counter[str] = Counter()
     pages = 0
     documents = storage.join(shard.folder, DOCUMENTS) + "/"
@@ -76,7 +85,7 @@ def count_pieces(shard: Shard) -> list[Counts]:
             pages += sum(table["pages"].to_pylist())
             for pieces in table["pieces"].to_pylist():
                 found.update(piece["how"] for piece in pieces)
-                lost.update(piece["reason"] for piece in pieces if piece["reason"])
+                lost.update(piece["reason"] for piece in pieces if piece["how"] == LOST)
     counted = {"pages": pages, "pieces": found, "lost": lost}
     shard.file(COUNTED, f"{shard.name}.json", json.dumps(counted, sort_keys=True).encode())
     return []

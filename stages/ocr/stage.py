@@ -35,6 +35,7 @@ class Ocr(GlobalStage):
     """Read scanned pages and PDF files with a model that takes images."""
 
     name: ClassVar[str] = "ocr"
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.RECORDS
     free_settings: ClassVar[tuple[str, ...]] = FREE_SETTINGS
 
@@ -48,13 +49,14 @@ class Ocr(GlobalStage):
     reader: ScanReader = ScanReader()
     """How files are read."""
     min_deviation: NonNegativeFloat = 4.0
-    """A page whose grey levels (of 256) have a lower standard deviation is blank, and not asked
-    about."""
+    """A page without ink whose grey levels (of 256) have a lower standard deviation is blank, and
+    not asked about."""
     min_layer_characters: NonNegativeInt = 100
     """A PDF page that is mostly pictures is read as an image if its text layer has fewer
     characters. Libraries stamp a line on each page of a scan."""
     min_read_share: Share = 0.9
-    """A document is kept if at least this share of the pieces that were asked about is read."""
+    """A document is kept if at least this share of its pieces is read or has a text layer. Blank
+    pages do not count. A piece that is answered with nothing counts as read."""
     max_pages: PositiveInt = 1000
     """A file with more pages is excluded."""
     page_seconds: float = Field(default=60, ge=0, le=86_400)
@@ -69,14 +71,17 @@ class Ocr(GlobalStage):
         return tuple(column for column in SCHEMA if column.name not in DOCUMENT.names)
 
     def depends_on(self) -> str:
-        """The model, the prompt, and the versions of what renders and decodes."""
+        """The model, the prompt, and the versions of what renders, decodes and cuts."""
+        import numpy
         import PIL
+        import scipy
         from corpusmill.stages.extract import language, pdf
 
         return json.dumps(
             [
                 *(self.engine.kind, self.engine.identity(), self.loaded_prompt().digest),
                 *(pdf.version(), f"pillow {PIL.__version__}", language.model_digest("")),
+                *(f"numpy {numpy.__version__}", f"scipy {scipy.__version__}"),
             ]
         )
 

@@ -84,7 +84,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str

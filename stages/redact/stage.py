@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import excluded
+from corpusmill.stages.columns.linked import refuse_linked
 from corpusmill.stages.columns.strings import string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
@@ -76,7 +77,11 @@ class Redact(MapStage):
     def apply(self, table: pa.Table) -> Outcome:
         """Every row of `table`, counted and redacted. Needs the columns `id` and `text`. The column
         `language` helps to find telephone and national numbers.
+
+        Raises InputError if it would leave personal data in the column `linked`.
         """
+        if self.mode == "replace":
+            refuse_linked(table, self.name)
         texts = table["text"]
         languages = table["language"].to_pylist() if "language" in table.column_names else None
         tags = {kind: tag.encode() for kind, tag in {**TAGS, **self.tags}.items()}

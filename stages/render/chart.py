@@ -193,7 +193,7 @@ def _names(
         name = match.group()[:LONGEST_NAME]
         while len(name) > LEAST_NAME and font.getlength(name) > width:
             name = name[:-1]
-        same = name.casefold()
+        same = name.casefold().replace("i", "l")  # many fonts draw I and l alike
         if font.getlength(name) > width or same in seen:
             continue
         if not draws_all(look.face.path, set(name)):

@@ -69,7 +69,7 @@ class Render(GlobalStage):
     """Draw documents as page images with their text."""
 
     name: ClassVar[str] = "render"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
@@ -170,7 +170,7 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
                         kept += rows
                         account.repeats += max(0, len(rows) - 1)
                         if not rows:
-                            dropped.append(_excluded(document, faces))
+                            dropped.append(_excluded(document, faces, settings))
                     output.write(pa.Table.from_pylist(kept, schema=schema))
                     excluded_output.write(
                         pa.Table.from_pylist(dropped, schema=extended(*EXCLUSION))
@@ -281,7 +281,7 @@ def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, An
     }
 
 
-def _excluded(document: dict[str, Any], faces: Sequence[Face]) -> dict[str, Any]:
+def _excluded(document: dict[str, Any], faces: Sequence[Face], settings: Render) -> dict[str, Any]:
     """A document that gave no page, with the reason."""
     text = document["text"] or ""
     missing = next(
@@ -292,8 +292,12 @@ def _excluded(document: dict[str, Any], faces: Sequence[Face]) -> dict[str, Any]
         ),
         None,
     )
-    if missing is None:
-        reason, detail = "render.too_short", f"{len(text)} characters"
-    else:
+    if settings.charts is not None and not _able(DIGITS, faces):
+        reason, detail = "render.no_font", "no font has all digits"
+    elif missing is not None:
         reason, detail = "render.no_font", f"no font has {missing!r} (U+{ord(missing):04X})"
+    elif settings.charts is not None:
+        reason, detail = "render.no_chart", "too few names, or no room for them"
+    else:
+        reason, detail = "render.too_short", f"{len(text)} characters"
     return {**document, "stage": Render.name, "reason": reason, "detail": detail}

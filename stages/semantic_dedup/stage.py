@@ -55,6 +55,7 @@ SIMILAR = "semantic_dedup.similar"
 class SemanticDedup(SemanticDedupSettings, GlobalStage):
     """Remove documents that mean nearly the same as another."""
 
+    version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     free_settings: ClassVar[tuple[str, ...]] = ("embedding.device", "embedding.batch_tokens")
 

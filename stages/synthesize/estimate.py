@@ -1,29 +1,29 @@
 """What a run will take, from a sample: requests, tokens in and out, hours and cost.
 
-Documents of every level are counted. Of each level, some are planned as the run would plan them, so
-requests and prompt tokens are the engine's own. How much a model writes is known only from a run
-before: its manifest has it by prompt (`stages.synthesize.usage`). Without one, an answer is taken
-to be as long as its passage, or as the first good example of a rubric.
+Documents of every kind are counted: a kind is a level, and whether documents are in pairs. Of each
+kind, some are planned as the run would plan them, so requests and prompt tokens are the engine's
+own. How much a model writes is known only from a run before: its manifest has it by prompt
+(`stages.synthesize.usage`). Without one, an answer is taken to be as long as its passage, or as the
+first good example of a rubric.
 """
 
 import heapq
-import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.parquet_files import read_parquet, schema_of
+from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.schema import LINKED, conform, extended, seed_for
 from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
 from corpusmill.stages.engines.contract import Request
 from corpusmill.stages.synthesize.planned_rows import PlannedRow
-from corpusmill.stages.synthesize.routed_documents import COLUMNS, UNSCORED, levels_in
+from corpusmill.stages.synthesize.routed_documents import COLUMNS, UNSCORED, Kind, kinds_in
 
-_FILES = 16  # of each level, from which documents are drawn
+_FILES = 16  # of each kind, from which documents are drawn
 Plan = Callable[[Mapping[str, Any], Sequence[Prompt]], Iterable[PlannedRow]]
 
 
@@ -82,7 +82,7 @@ class Estimate:
 
 def lines(
     files: Sequence[Artifact],
-    prompts: Mapping[str, Sequence[Prompt]],
+    prompts: Mapping[Kind, Sequence[Prompt]],
     plan: Plan,
     tokenizer: ChatTokenizer,
     most: int | None,
@@ -92,33 +92,32 @@ def lines(
 ) -> tuple[list[Line], int, int]:
     """(a line for each prompt, documents that will be asked about, documents that were planned).
 
-    prompts: level -> its prompts. most: documents at most. sample: documents of each level to
+    prompts: kind -> its prompts. most: documents at most. sample: documents of each kind to
     plan. usage: of a run before, prompt -> rows and tokens. judge: a prompt that grades every row.
     Raises InputError if no document is routed.
     """
-    levels = [level for level, routed in prompts.items() if routed]
-    holding = {artifact.path: levels_in(artifact) for artifact in files}
-    pairs = {artifact.path: LINKED.name in schema_of(artifact).names for artifact in files}
-    available = {level: sum(found[level] for found in holding.values()) for level in levels}
+    holding = {artifact.path: kinds_in(artifact) for artifact in files}
+    available = {kind: sum(found[kind] for found in holding.values()) for kind in prompts}
     total = sum(available.values())
     if not total:
+        wanted = ", ".join(
+            f"{level} {'pairs' if paired else ''}".strip() for level, paired in prompts
+        )
         raise InputError(
-            f"no document has a route: the input has none of the levels {', '.join(levels)}",
-            "route another level, or `unscored` for documents that were not classified",
+            f"no document has a route: the input has none of the levels {wanted}",
+            "route another level, or `unscored` for documents that were not classified; pairs get "
+            "prompts about two documents, and others get the other prompts",
         )
     taken = min(1.0, most / total) if most is not None else 1.0
     sums: dict[str, dict[str, float]] = {}
     sampled = 0
-    # Pairs are drawn by themselves: there are few of them, and they get other prompts.
-    for level, in_pairs in itertools.product(levels, (False, True)):
-        chosen = [artifact for artifact in files if pairs[artifact.path] == in_pairs]
-        holders = [artifact for artifact in chosen if holding[artifact.path][level]]
-        documents = list(_drawn(holders, level, sample))
+    for kind, routed in prompts.items():
+        holders = [artifact for artifact in files if holding[artifact.path][kind]]
+        documents = list(_drawn(holders, kind, sample))
         sampled += len(documents)
-        there = sum(holding[artifact.path][level] for artifact in holders)
-        weight = there * taken / max(1, len(documents))
+        weight = available[kind] * taken / max(1, len(documents))
         for document in documents:
-            rows = list(plan(document, prompts[level]))
+            rows = list(plan(document, routed))
             for name in dict.fromkeys(row.prompt.name for row in rows if row.asked):
                 sums.setdefault(name, defaultdict(float))["documents"] += weight
             for row in rows:
@@ -203,8 +202,8 @@ def _usual(prompt: Prompt, tokenizer: ChatTokenizer) -> int:
     return prompt.limits.max_output_tokens if good is None else tokenizer.count([good])[0]
 
 
-def _drawn(holders: Sequence[Artifact], level: str, sample: int) -> Iterable[dict[str, Any]]:
-    """Documents of a level, from some files, about equally many from each."""
+def _drawn(holders: Sequence[Artifact], kind: Kind, sample: int) -> Iterable[dict[str, Any]]:
+    """Documents of a kind, from some files, about equally many from each."""
     chosen = sorted(holders, key=lambda item: seed_for("estimate", item.path))[:_FILES]
     for place, artifact in enumerate(chosen):
         share = (sample + place) // len(chosen)
@@ -214,7 +213,7 @@ def _drawn(holders: Sequence[Artifact], level: str, sample: int) -> Iterable[dic
             found += [
                 (seed_for("estimate", row["id"]), row["id"], row)
                 for row in rows
-                if (row["level"] or UNSCORED) == level
+                if (row["level"] or UNSCORED, row[LINKED.name] is not None) == kind
             ]
             found = heapq.nsmallest(share, found, key=lambda item: item[:2])
         yield from (row for *_, row in found)

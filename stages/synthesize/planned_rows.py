@@ -448,7 +448,8 @@ def _too_short_pair(
     """Why a pair is not asked about: a document, or what fits of it, is too short."""
     for text, piece in zip(texts, pieces, strict=True):
         whole = not text[piece.end :].strip()
-        least = _least(prompt) if whole else prompt.limits.min_segment_tokens
+        # A whole document is a segment too, and needs the tokens of both.
+        least = max(_least(prompt) if whole else 1, prompt.limits.min_segment_tokens)
         if piece.n_tokens < least:
             what = "document" if whole else "segment"
             detail = f"n_tokens={piece.n_tokens} < {least}"

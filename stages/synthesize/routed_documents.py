@@ -1,12 +1,14 @@
 """The documents that have a route: read, counted and drawn."""
 
 import heapq
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.errors import RecipeError
@@ -15,14 +17,28 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, LEVELS, LINKED, conform, extended, seed_for
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import DOCUMENTS, Pass, PassResult
 
 if TYPE_CHECKING:
     from corpusmill.stages.engines import EngineConfig
 
 UNSCORED = "unscored"  # the route of documents that no classifier has given a level
-EVERY_LEVEL = (*LEVELS, UNSCORED)
+Kind = tuple[str, bool]  # of a document: its level, and whether it is in a pair
+EVERY_KIND: tuple[Kind, ...] = tuple(itertools.product((*LEVELS, UNSCORED), (False, True)))
 COLUMNS = [*(name for name in DOCUMENT.names if name not in ("origin", "lineage")), LINKED.name]
+
+
+def by_kind(prompts: Mapping[str, Sequence[Prompt]]) -> dict[Kind, list[Prompt]]:
+    """The prompts that documents of each kind get. Kinds without a prompt are left out.
+
+    prompts: level -> its prompts. A pair gets those about two, another document the others.
+    """
+    found: dict[Kind, list[Prompt]] = {}
+    for level, routed in prompts.items():
+        for prompt in routed:
+            found.setdefault((level, prompt.about_two), []).append(prompt)
+    return found
 
 
 def shards_of(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, tuple[Artifact, ...]]:
@@ -60,16 +76,16 @@ def asked(
     stage: str,
     work: Callable[[Shard], list[Counts]],
     documents: tuple[Artifact, ...],
-    levels: Collection[str],
+    kinds: Collection[Kind],
     most: int | None,
     engine: "EngineConfig",
 ) -> Generator[Pass, PassResult, PassResult]:
-    """The final pass of a stage that asks an engine about `most` documents of these levels.
+    """The final pass of a stage that asks an engine about `most` documents of these kinds.
 
     most: None takes all. Raises RecipeError if there is nothing to read.
     """
     shards = shards_of(documents, stage)
-    quotas = yield from draw(levels, shards, most)
+    quotas = yield from draw(kinds, shards, most)
     return (
         yield Pass(
             name=stage,
@@ -87,60 +103,60 @@ def asked(
 
 
 def draw(
-    levels: Collection[str], shards: Mapping[str, tuple[Artifact, ...]], most: int | None
+    kinds: Collection[Kind], shards: Mapping[str, tuple[Artifact, ...]], most: int | None
 ) -> Generator[Pass, PassResult, dict[str, str]]:
-    """The pass that counts the documents of these levels, if only `most` are to be taken.
+    """The pass that counts the documents of these kinds, if only `most` are to be taken.
 
     Returns the setting of each shard: how many it gives. Empty: all.
     """
     if most is None:
         return {}
-    counted = yield Pass(name="count", shards=shards, work=partial(count_routed, levels))
+    counted = yield Pass(name="count", shards=shards, work=partial(count_routed, kinds))
     available = {name: receipt.counts[0].kept for name, receipt in counted.receipts.items()}
     quotas = share_out(available, most)
     return {name: str(quotas.get(name, 0)) for name in shards}
 
 
-def count_routed(levels: Collection[str], shard: Shard) -> list[Counts]:
-    """Count the shard's documents of these levels. This is the work of the counting pass."""
-    routed = sum(1 for _ in _ids(levels, shard))
+def count_routed(kinds: Collection[Kind], shard: Shard) -> list[Counts]:
+    """Count the shard's documents of these kinds. This is the work of the counting pass."""
+    routed = sum(1 for _ in _ids(kinds, shard))
     return [Counts("routed", rows_in=routed, kept=routed)]
 
 
-def drawn(levels: Collection[str], shard: Shard, seed: int) -> set[str] | None:
+def drawn(kinds: Collection[Kind], shard: Shard, seed: int) -> set[str] | None:
     """Names of the documents to take: as many as the shard's setting says. None: all."""
     if not shard.shard_settings:
         return None
     return set(
         heapq.nsmallest(
             int(shard.shard_settings),
-            _ids(levels, shard),
+            _ids(kinds, shard),
             key=lambda name: (seed_for(name, seed), name),
         )
     )
 
 
 def documents_of(
-    levels: Collection[str],
+    kinds: Collection[Kind],
     shard: Shard,
     taken: set[str] | None,
     stage: str,
     read: Counts,
     columns: Sequence[str] = COLUMNS,
 ) -> Iterator[dict[str, Any]]:
-    """The documents of these levels. If `taken` is given, only those among them.
+    """The documents of these kinds. If `taken` is given, only those among them.
 
     read: the account of the documents that are read. This function fills it, for `stage`.
     """
     for artifact in shard.inputs:
-        found = levels_in(artifact)
-        if not any(level in levels for level in found):
+        found = kinds_in(artifact)
+        if not any(kind in kinds for kind in found):
             shard.count_rows(artifact, found.total())
             read.leave_out(f"{stage}.not_routed", found.total())
             continue
         for group in shard.read(artifact):
             group = conform(group, extended(LINKED))
-            routed = pc.is_in(pc.fill_null(group["level"], UNSCORED), pa.array(list(levels)))
+            routed = pa.chunked_array([np.array([kind in kinds for kind in _kinds(group)], bool)])
             read.leave_out(f"{stage}.not_routed", _count(pc.invert(routed)))
             group = group.filter(routed)
             if taken is not None:
@@ -156,23 +172,33 @@ def _count(mask: pa.ChunkedArray) -> int:
     return int(pc.sum(mask).as_py() or 0)
 
 
-def levels_in(artifact: Artifact) -> Counter[str]:
-    """How many documents of each level a file holds."""
-    found: Counter[str] = Counter()
-    for table in read_parquet(artifact, ["level"]):
-        for entry in table["level"].value_counts().to_pylist():
-            found[entry["values"] or UNSCORED] += entry["counts"]
+def kinds_in(artifact: Artifact) -> Counter[Kind]:
+    """How many documents of each kind a file holds."""
+    found: Counter[Kind] = Counter()
+    for table in _keys(artifact):
+        found.update(_kinds(table))
     return found
 
 
-def _ids(levels: Collection[str], shard: Shard) -> Iterator[str]:
+def _keys(artifact: Artifact) -> Iterator[pa.Table]:
+    """The columns of a file that tell kinds and names."""
+    paired = [LINKED.name] if LINKED.name in schema_of(artifact).names else []
+    return read_parquet(artifact, ["id", "level", *paired])
+
+
+def _kinds(table: pa.Table) -> Iterator[Kind]:
+    """The kind of each row."""
+    levels = pc.fill_null(table["level"], UNSCORED).to_pylist()
+    if LINKED.name not in table.column_names:
+        return zip(levels, itertools.repeat(False))
+    return zip(levels, pc.is_valid(table[LINKED.name]).to_pylist(), strict=True)
+
+
+def _ids(kinds: Collection[Kind], shard: Shard) -> Iterator[str]:
     for artifact in shard.inputs:
-        paired = [LINKED.name] if LINKED.name in schema_of(artifact).names else []
-        for table in read_parquet(artifact, ["id", "level", *paired]):
-            for name, level in zip(
-                _names(table).to_pylist(), table["level"].to_pylist(), strict=True
-            ):
-                if (level or UNSCORED) in levels:
+        for table in _keys(artifact):
+            for name, kind in zip(_names(table).to_pylist(), _kinds(table), strict=True):
+                if kind in kinds:
                     yield name
 
 

@@ -14,7 +14,7 @@ from corpusmill.stages.synthesize.answered_rows import answered
 from corpusmill.stages.synthesize.judging import Bench, Judge, columns
 from corpusmill.stages.synthesize.ledger import ledger
 from corpusmill.stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
-from corpusmill.stages.synthesize.routed_documents import UNSCORED, documents_of, drawn
+from corpusmill.stages.synthesize.routed_documents import UNSCORED, by_kind, documents_of, drawn
 from corpusmill.stages.synthesize.row_files import RowFiles
 
 
@@ -33,15 +33,15 @@ def synthesize_shard(
     answers must cover.
     """
     model = engine.identity()
-    levels = [level for level, routed in prompts.items() if routed]
-    taken = drawn(levels, shard, planner.seed)
+    kinds = by_kind(prompts)
+    taken = drawn(kinds, shard, planner.seed)
     counts, read = Counts(stage), Counts(stage)
-    documents = documents_of(levels, shard, taken, stage, read)
+    documents = documents_of(kinds, shard, taken, stage, read)
     with ExitStack() as stack:
         known = stack.enter_context(ledger(shard.scratch))
         shard.earlier += known.earlier
         bench = None
-        about_two = any(prompt.about_two for routed in prompts.values() for prompt in routed)
+        about_two = any(in_pair for _, in_pair in kinds)
         schema = extended(*([LINKED_PARENT] if about_two else []), of=SCHEMA)
         if judge:
             asked = judge.loaded()
@@ -56,9 +56,7 @@ def synthesize_shard(
             lambda row: _folder(row["level"] or UNSCORED, row["prompt"]),
             stack,
         )
-        complete = answered(
-            _planned(documents, prompts, planner, read, stage), engine.answers, known
-        )
+        complete = answered(_planned(documents, prompts, planner, read), engine.answers, known)
 
         def finished() -> Iterator[tuple[PlannedRow, Finished]]:
             seen = 0
@@ -80,13 +78,10 @@ def _planned(
     prompts: Mapping[str, Sequence[Prompt]],
     planner: Planner,
     read: Counts,
-    stage: str,
 ) -> Iterator[list[PlannedRow]]:
-    """The rows of each document. read: the account of the documents, which it fills for `stage`."""
+    """The rows of each document. read: the account of the documents, where repeats are counted."""
     for document in documents:
         rows = list(planner.plan(document, prompts[document["level"] or UNSCORED]))
-        if not rows:  # a pair without a prompt about two, or the other way round
-            read.leave_out(f"{stage}.not_routed", 1)
         read.repeats += sum(not row.is_first for row in rows)
         yield rows
 

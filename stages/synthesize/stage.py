@@ -38,7 +38,7 @@ from corpusmill.stages.synthesize import diversity, estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.judging import Judge
 from corpusmill.stages.synthesize.planned_rows import Planner
-from corpusmill.stages.synthesize.routed_documents import UNSCORED, asked
+from corpusmill.stages.synthesize.routed_documents import UNSCORED, asked, by_kind
 from corpusmill.stages.synthesize.shard_work import synthesize_shard
 from pydantic import NonNegativeInt, PositiveInt
 
@@ -57,7 +57,7 @@ class Synthesize(AskingStage):
     """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     account: ClassVar[Account] = Account.ONE_TO_MANY
     free_settings: ClassVar[tuple[str, ...]] = ("diversity_rows", *AskingStage.free_settings)
 
@@ -109,10 +109,10 @@ class Synthesize(AskingStage):
         )
 
     def passes(self, inputs: Inputs) -> MeasuredPasses:
-        routed = [level for level, names in self.routes.items() if names]
         work = partial(synthesize, self)
+        kinds = tuple(by_kind(self.prompts()))
         made = yield from asked(
-            self.name, work, inputs.documents, routed, self.max_documents, self.engine
+            self.name, work, inputs.documents, kinds, self.max_documents, self.engine
         )
         took = yield from usage.measure(
             made, self.engine, self.judge.loaded().name if self.judge else ""
@@ -146,7 +146,7 @@ class Synthesize(AskingStage):
     ) -> tuple[list[Line], int, int]:
         """What a run over these files will ask, as `estimate.lines` tells it."""
         planner, judge = self.planner(), self.judge.loaded() if self.judge else None
-        asked = (self.prompts(), planner.plan, planner.tokenizer, self.max_documents)
+        asked = (by_kind(self.prompts()), planner.plan, planner.tokenizer, self.max_documents)
         return estimate.lines(files, *asked, sample, used, judge)
 
     def prompts(self) -> dict[str, list[Prompt]]:

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
+import torch._inductor.config
+from corpusmill.classifiers import packed_encoder
 from corpusmill.classifiers.encoder import EncoderSettings, embed, grade
 from corpusmill.classifiers.packed_batches import Packer, batches, can_pack, logits, vectors
+from corpusmill.classifiers.packed_encoder import PackedEncoder
 from corpusmill.manifests.errors import ModelError
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.classifiers.tiny_encoders import WORDS, write_encoder
 
@@ -20,16 +25,15 @@ TEXTS = [
     "the cat sat on the mat",
     "cell " * 22,  # as long as what is read
     f"{'energy' * 20} cat " * 30,  # more characters than the first try reads
+    "the [PAD] cat [PAD] [PAD] sat",  # RoBERTa does not count the padding token
 ] * 3
 
 
 def packer_of(settings, *, head, batch_tokens=100, max_tokens=TOKENS):
-    from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-
     kind = AutoModelForSequenceClassification if head else AutoModel
     model = kind.from_pretrained(settings.encoder).eval()
     tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
-    assert can_pack(model, tokenizer)
+    assert can_pack(model, tokenizer, "cpu")
     return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device="cpu")
 
 
@@ -59,6 +63,31 @@ def test_grades_of_packed_texts_are_those_of_single_texts(tmp_path, kind):
     single = np.concatenate([grade(settings, [text]) for text in TEXTS])
     assert np.ptp(single) > 1e-5  # random weights tell texts apart by little
     np.testing.assert_allclose(found, single, atol=2e-7)
+
+
+@pytest.mark.parametrize(("gpu", "packs"), [((7, 0), False), ((7, 5), False), ((8, 0), True)])
+def test_gpus_without_attention_for_mixed_lengths_get_padded_batches(
+    tmp_path, monkeypatch, gpu, packs
+):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path))
+    packer = packer_of(settings, head=False)
+    tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
+    assert can_pack(packer.model, tokenizer, "cuda") == packs
+
+
+def test_without_a_compiler_the_encoder_runs_uncompiled(tmp_path, monkeypatch, caplog):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path))
+    packer = packer_of(settings, head=False)
+    expected = vectors(packer, TEXTS, "mean", normalise=True)
+    monkeypatch.setattr(packed_encoder._Compiled, "fails", False)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "nothing compiled"))
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    packer.encoder = PackedEncoder(packer.model, compiled=True)
+    found = vectors(packer, TEXTS, "mean", normalise=True)
+    np.testing.assert_array_equal(found, expected)
+    own = [record for record in caplog.records if record.name == packed_encoder.__name__]
+    assert [record.getMessage()[:20] for record in own] == ["torch.compile failed"]
 
 
 def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path, kind):

@@ -12,9 +12,9 @@ import pytest
 from corpusmill.manifests.errors import Interrupted
 from corpusmill.pipeline import placement
 from corpusmill.pipeline.execute import execute
+from corpusmill.pipeline.interrupts import interrupts_deferred, sigterm_kept
 from corpusmill.pipeline.lease import LEASE
 from corpusmill.pipeline.placement import Placement, open_runner
-from corpusmill.pipeline.ray_runner import interrupts_deferred, sigterm_kept
 from corpusmill.pipeline.runner import InlineRunner
 
 from tests.command_line import error_lines

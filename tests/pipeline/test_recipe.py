@@ -125,7 +125,7 @@ def test_set_overrides_nested_keys_and_refuses_unknown_steps(tmp_path):
     assert changed.steps[0].settings == {"verify_threshold": 0.7, "a": {"b": [1, "x"]}}
     with pytest.raises(RecipeError, match="did you mean 'dedup'"):
         override(loaded, ["dedupe.x=1"])
-    with pytest.raises(RecipeError, match=r"stage\.key=value"):
+    with pytest.raises(RecipeError, match=r"step\.key=value"):
         override(loaded, ["dedup"])
 
 

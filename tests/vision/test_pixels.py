@@ -74,6 +74,14 @@ def test_an_animation_is_refused():
     )
 
 
+def test_of_a_phone_photo_with_a_preview_the_photo_is_taken():
+    photo, preview = Image.new("RGB", (100, 80), "red"), page((50, 40))
+    content = encoded(photo, "MPO", save_all=True, append_images=[preview])
+    assert getattr(Image.open(io.BytesIO(content)), "n_frames", 1) == 2
+    image = open_image(content)
+    assert (image.size, image.getpixel((50, 40))) == ((100, 80), (254, 0, 0))
+
+
 @pytest.mark.parametrize(
     ("mode", "form"),
     [
@@ -105,6 +113,23 @@ def test_sixteen_bits_keep_their_levels():
     image = open_image(encoded(Image.fromarray(levels)))
     assert image.getpixel((5, 5)) == (255, 255, 255)
     assert image.getpixel((0, 0)) == (127, 127, 127)
+
+
+def test_twelve_bits_in_a_file_of_sixteen_are_as_bright_as_they_were():
+    levels = np.full((10, 10), 4095, dtype=np.uint16)
+    levels[0, 0] = 2048
+    image = open_image(encoded(Image.fromarray(levels)))
+    assert image.getpixel((5, 5)) == (255, 255, 255)
+    assert image.getpixel((0, 0)) == (127, 127, 127)
+
+
+@pytest.mark.parametrize(
+    ("dpi", "size"),
+    [((204, 98), (170, 229)), ((98, 204), (354, 110)), ((200, 200), (170, 110)), ((1, 300), None)],
+)
+def test_pixels_of_a_fax_become_square(dpi, size):
+    content = encoded(page((170, 110), "1"), "TIFF", dpi=dpi)
+    assert open_image(content, 0).size == (size or (170, 110))
 
 
 def test_a_photo_stands_upright():

@@ -26,6 +26,7 @@ FILTERS: Mapping[str, Callable[..., Result]] = {
     "markdown": wrapping.markdown,
     "lead_in": wrapping.lead_in,
     "chatter": wrapping.chatter,
+    "transcript": wrapping.transcript,
     "outer_quotes": wrapping.outer_quotes,
     "passage_labels": wrapping.passage_labels,
     "prompt_copy": wrapping.prompt_copy,

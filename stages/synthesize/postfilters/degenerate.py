@@ -37,26 +37,34 @@ def repetition(
     most: Share = 0.3,
     window: PositiveInt = 8,
     fewest: PositiveInt = 40,
+    letters_only: bool = False,
 ) -> Result:
     """Drop runaway answers: more than the share `most` of runs of `window` words occurred before.
 
     Answers of less than `fewest` words pass. The threshold is our own: prose and
     question-answer sets lie below 0.05, and a loop goes towards 1. A loop at the end of a long
     answer is found too: the same words at least four times one right after the other, unless the
-    passage has them so.
+    passage has them so. letters_only: runs of numbers and signs do not count, because tables of
+    zeros repeat themselves.
     """
     words = _words(text)
     total = len(words) - window + 1
     if len(words) < fewest or total < 1:
         return text
-    runs = Counter(tuple(words[place : place + window]) for place in range(total))
-    share = 1 - len(runs) / total
+    every = (tuple(words[place : place + window]) for place in range(total))
+    runs = Counter(run for run in every if not letters_only or _has_letters(run))
+    share = 1 - len(runs) / max(1, runs.total())
     if share > most:
         return Rejection("repetition", f"repeated={share:.2f} > {most:g}: {excerpt(text)}")
     loop = _loop(words)
-    if loop and not _loop(_words(context.segment)):
+    counts = not letters_only or _has_letters(loop)
+    if loop and counts and not _loop(_words(context.segment)):
         return Rejection("repetition", f"loop of {' '.join(loop)!r}: {excerpt(text)}")
     return text
+
+
+def _has_letters(words: Sequence[str]) -> bool:
+    return any(map(str.isalpha, "".join(words)))
 
 
 def _words(text: str) -> Sequence[str]:

@@ -96,7 +96,7 @@ def _judged(
     if len(faults) <= most * len(facts):
         return None
     shown = ", ".join(faults[:_SHOWN])
-    return Rejection(f"{reason}", f"{len(faults)} of {len(facts)}, {shown}: {excerpt(text)}")
+    return Rejection(reason, f"{len(faults)} of {len(facts)}, {shown}: {excerpt(text)}")
 
 
 def _texts(facts: Sequence[numbers_of.Number] | Sequence[names_of.Name], text: str) -> list[str]:

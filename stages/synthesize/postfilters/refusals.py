@@ -15,6 +15,13 @@ _TASKS = (
     "help|assist|provide|fulfil+|comply|rewrite|rephrase|process|generate|create|complete|access"
     "|open|browse|see|find|answer|summari[sz]e|extract|do (?:that|this)"
 )
+# What a refusal to read a page names.
+_NAMED = re.compile(
+    r"\b(?:images?|pictures?|photos?|scans?|pages?|texts?|documents?|help|assist|transcri\w+|bild\w*"
+    r"|seite|helfen|aider|texte|imagen|página|texto|ayudar\w*|imagem|ajudar|immagine|pagina|testo"
+    r"|aiut\w+)\b|изображен|текст|помочь|图|帮|文|画像|手伝|이미지|도와",
+    re.IGNORECASE,
+)
 # The usual first words of a refusal in other languages.
 _ELSEWHERE = (
     r"(?:es tut mir (?:sehr )?leid|entschuldigung|leider)\b[^.\n]{0,60}?"
@@ -52,10 +59,13 @@ def refusal(text: str, context: Context, longest: PositiveInt | None = None) -> 
     """Drop answers that decline, apologise for what they cannot do, or miss the text.
 
     Words that the passage has too are no refusal. An answer of more than `longest` characters
-    passes: where the passage is an image, its words are not known.
+    passes: where the passage is an image, its words are not known. So does one whose first line
+    names neither an image, a page, a text nor help: letters decline invitations.
     """
-    if longest is not None and len(text) > longest:
-        return text
+    if longest is not None:
+        first = text.strip().partition("\n")[0]
+        if len(text) > longest or not _NAMED.search(first):
+            return text
     bare = text.lstrip("*_#>\"'“‘ \t\n")
     if context.lead_in:
         cut = after_lead_in(bare, context.lead_in)

@@ -95,6 +95,30 @@ def chatter(text: str, context: Context) -> Result:
     return text or Rejection("empty", "nothing but courtesies")
 
 
+# Of the line that hands over a transcript. A page may say "Here is the text:" itself.
+_IMAGE = (
+    r"image|picture|photo|scan|\bpage|document|bild|seite|imagen|página|imagem|immagine|pagina|"
+    r"изображен|图|画像|이미지"
+)
+_TEXT = r"\btext|\bcontents?\b|texto|testo|текст|文|내용"
+_TRANSCRIPT = re.compile(
+    rf"(?:{_EAGER}[!,.。！，、:]?\s*)?"
+    rf"(?=[^\n]*(?:transcri|{_IMAGE}))(?=[^\n]*(?:transcri|{_TEXT}))"
+    rf"{_HERE}[^\n]{{0,160}}[:：][*_]*[ \t]*(?:\n|$)",
+    re.IGNORECASE,
+)
+
+
+def transcript(text: str, context: Context) -> Result:
+    """Cut a first line such as `Here is the text of the image:`.
+
+    Of a page that was read, the words are not known. So all other courtesies stay.
+    """
+    skipped = len(text) - len(text.lstrip("*_# \n"))
+    found = _TRANSCRIPT.match(text, skipped)
+    return text[found.end() :] if found else text
+
+
 def says(passage: str, words: str) -> bool:
     """Whether the passage has these words in a row. Case and spacing may differ."""
     return " ".join(words.split()).casefold() in " ".join(passage.split()).casefold()

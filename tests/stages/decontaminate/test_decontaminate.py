@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, LINKED, extended
 from corpusmill.stages.columns.cuts import restore
 from corpusmill.stages.decontaminate.masking import CUTS
 from corpusmill.stages.decontaminate.settings import EvaluationSet
@@ -164,6 +164,15 @@ def test_a_mask_cuts_the_spans_and_can_be_undone(sets):
     assert (clean["text"], clean[CUTS.name], clean["n_tokens"]) == (FILLER, None, 7)
     again = stage.apply(outcome.kept)
     assert again.kept.to_pylist()[0][CUTS.name] == masked[CUTS.name]
+
+
+@pytest.mark.parametrize("action", ["mask", "remove"])
+def test_a_linked_document_is_refused_because_its_text_is_not_searched(sets, action):
+    linked = pa.array([{"id": "b", "text": ASKED}], LINKED.type)
+    table = table_of(FILLER).append_column(LINKED, linked)
+    with pytest.raises(InputError, match="run decontaminate before link"):
+        Decontaminate(sets=sets, action=action).apply(table)
+    assert Decontaminate(sets=sets, action="report").apply(table).kept.num_rows == 1
 
 
 def test_a_document_that_is_mostly_items_is_dropped_whole(sets):

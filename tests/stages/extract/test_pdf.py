@@ -39,12 +39,17 @@ def pdf_file(pages, trailer=b"", pack=False):
             b" /Resources << /Font << /F1 3 0 R >> >> >>" % (5 + 2 * number),
             b"<< %s/Length %d >>\nstream\n%s\nendstream" % (kind, len(packed), packed),
         ]
+    return pdf_bytes(bodies, trailer)
+
+
+def pdf_bytes(objects, trailer=b""):
+    """A PDF file of these objects, numbered from 1. The first is the catalogue."""
     file, places = b"%PDF-1.4\n", []
-    for number, body in enumerate(bodies, start=1):
+    for number, body in enumerate(objects, start=1):
         places.append(len(file))
         file += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    size = len(bodies) + 1
+    size = len(objects) + 1
     end = b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
     end += b"trailer << /Size %d /Root 1 0 R %s>>\nstartxref\n%d\n%%%%EOF"
     return file + end % (size, trailer, len(file))

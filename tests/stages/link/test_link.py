@@ -1,5 +1,6 @@
 """Pairs of documents that link: which are found, which are taken, and that none is lost."""
 
+import json
 import random
 from pathlib import Path
 
@@ -119,6 +120,37 @@ def test_of_two_documents_with_one_address_one_is_linked_and_one_links(tmp_path)
     assert pairs == [("a", "b", False)]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_documents_with_one_address_are_one_page_in_any_order(tmp_path, seed):
+    dice = random.Random(seed)
+    rows = [
+        page(name, "".join(dice.sample("abcdefghij", dice.randint(0, 3))), id=f"{number:032x}")
+        for number, name in enumerate("abcdefghij" * 2 + "aaabbbc")
+    ]
+    edges = {
+        (row["url"][-2], link[13])
+        for row in rows
+        for link in row["links"]
+        if row["url"][-2] != link[13]
+    }
+    found = []
+    for shards in (1, 2, 5):
+        dice.shuffle(rows)
+        given = {f"{number:02d}": rows[number::shards] for number in range(shards)}
+        documents = files(tmp_path / f"in-{shards}", given)
+        many = {"pairs_per_document": 99, "partitions": shards}
+        _, _, paired = run(tmp_path / f"out-{shards}", documents, **many)
+        found.append({(row["id"], row["linked"]["id"], row["linked"]["mutual"]) for row in paired})
+        pages = [(row["url"][-2], row["linked"]["url"][-2]) for row in paired]
+        assert all(pair in edges for pair in pages)
+        assert sorted(map(sorted, pages)) == sorted(map(sorted, {*map(frozenset, edges)}))
+        assert all(
+            row["linked"]["mutual"] == ((b, a) in edges)
+            for (a, b), row in zip(pages, paired, strict=True)
+        )
+    assert found[0] == found[1] == found[2]
+
+
 def test_the_linked_text_is_cut_at_its_end(tmp_path):
     documents = files(tmp_path / "in", {"00": [page("a", "b"), page("b", text="\u00e9" * 50)]})
     _, _, (row,) = run(tmp_path / "out", documents, linked_characters=7)
@@ -162,6 +194,24 @@ def test_pairs_do_not_depend_on_partitions(tmp_path):
     assert run(tmp_path / "many", documents, partitions=50)[1:] == first
 
 
+def test_of_many_links_to_one_page_the_same_few_count_in_any_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpusmill.stages.link.stage.LINKS_TO_A_PAGE", 3)
+    names = [chr(0x4E00 + number) for number in range(60)]
+    rows = [page("b"), *(page(name, "b", id=f"{ord(name):032x}") for name in names * 2)]
+    found = []
+    for shards in (1, 4):
+        given = {f"{number:02d}": rows[number::shards] for number in range(shards)}
+        documents = files(tmp_path / f"in-{shards}", given)
+        out = tmp_path / f"out-{shards}"
+        _, _, paired = run(out, documents, pairs_per_document=3)
+        found.append(sorted(row["id"] for row in paired))
+        receipts = [json.loads(path.read_text()) for path in out.glob("receipts/keys/*.json")]
+        sent = sum(output["rows"] for one in receipts for output in one["outputs"])
+        assert sent == len(rows) + 3 * shards
+    assert found[0] == found[1]
+    assert len(found[0]) == 3
+
+
 def test_documents_without_links_are_told_with_the_mend(tmp_path):
     rows = {"00": [page("a", "b"), page("b")]}
     for name, documents in {
@@ -170,6 +220,14 @@ def test_documents_without_links_are_told_with_the_mend(tmp_path):
     }.items():
         with pytest.raises(InputError, match=r"no document links to another page.*extractor"):
             run(tmp_path / name, documents)
+
+
+def test_levels_that_leave_no_links_are_told(tmp_path):
+    rows = {"00": [page("a", "b", None), page("b", "", "high")]}
+    for name, without in (("null", ()), ("no column", ["level"])):
+        documents = files(tmp_path / name / "in", rows, without)
+        with pytest.raises(InputError, match=r"link\.levels \(high\).*but others do.*unscored"):
+            run(tmp_path / name / "out", documents, levels=("high",))
 
 
 def test_an_unknown_level_is_named(tmp_path):

@@ -12,6 +12,7 @@ from corpusmill.stages.render.stage import Render, pages
 from PIL import Image
 
 from tests.stages.engines.scripted_server import answer
+from tests.stages.extract.test_pdf import pdf_bytes
 from tests.stages.small_corpus import text
 
 PAPER = Paper(width=400, height=300, max_columns=1, min_jpeg_quality=None)
@@ -59,6 +60,50 @@ def stamped(scan: bytes, stamp: bytes) -> bytes:
     file = io.BytesIO()
     whole.save(file)
     return file.getvalue()
+
+
+def stamped_scan(
+    image: bytes, line: str, in_form: bool = False, **page: tuple[float, ...]
+) -> bytes:
+    """A PDF page that a picture fills, with a line of text on top. page: its boxes, as
+    `MediaBox=(...)`. in_form: the picture is in a form XObject that scales and moves it.
+    """
+    left, bottom, right, top = page.get("CropBox", page["MediaBox"])
+    width, height = right - left, top - bottom
+    picture = Image.open(io.BytesIO(image)).convert("L")
+    place = b"%f 0 0 %f %f %f cm" % (width, height, left, bottom)
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F 5 0 R >>"
+        b" /XObject << /I 6 0 R /O 7 0 R >> >> %s >>" % _entries(page),
+        _stream(
+            b"",
+            b"q %s %s Do Q BT /F 8 Tf %f %f Td (%s) Tj ET"
+            % (place, b"/O" if in_form else b"/I", left + 20, bottom + 20, line.encode()),
+        ),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        _stream(
+            b"/Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray"
+            b" /BitsPerComponent 8" % picture.size,
+            picture.tobytes(),
+        ),
+        _stream(
+            b"/Type /XObject /Subtype /Form /BBox [0 0 2 2] /Matrix [0.5 0 0 0.5 0 0]"
+            b" /Resources << /XObject << /I 6 0 R >> >>",
+            b"2 0 0 2 0 0 cm /I Do",
+        ),
+    ]
+    return pdf_bytes(objects)
+
+
+def _entries(page: Mapping[str, tuple[float, ...]]) -> bytes:
+    shown = {name: " ".join(f"{number:g}" for number in value) for name, value in page.items()}
+    return " ".join(f"/{name} [{value}]" for name, value in shown.items()).encode()
+
+
+def _stream(entries: bytes, data: bytes) -> bytes:
+    return b"<< %s /Length %d >>\nstream\n%s\nendstream" % (entries, len(data), data)
 
 
 def picture_in(prompt: str) -> Image.Image:

@@ -120,6 +120,29 @@ def test_dust_is_no_text():
     assert Profile(np.full((5, 5), 255, np.uint8)).lines(None) == []
 
 
+def seen_of(image, **cut):
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return look(file.getvalue(), False, 0, Looking(Cutting(**cut), 4, 100, 10))
+
+
+def test_two_words_on_a_white_page_are_asked_about():
+    image = Image.new("L", (1654, 2339), 255)
+    assert seen_of(image)["blank"]
+    ImageDraw.Draw(image).text((200, 300), "Chapter 4", fill=0, font=face(28))
+    assert np.asarray(image).std() < 4
+    assert len(seen_of(image)["pieces"]) == 1
+
+
+def test_pale_letters_and_a_long_photo_are_asked_about_as_a_whole():
+    pale = page(2, 2, ink=175, paper=230)
+    long = np.random.default_rng(0).normal(128, 20, (4000, 600)).clip(98, 158)
+    for image in (pale, Image.fromarray(long.astype(np.uint8))):
+        for by in ("page", "blocks", "lines"):
+            ((box, _, _),) = seen_of(image, by=by)["pieces"]
+            assert box == (0, 0, *image.size)
+
+
 def test_a_page_that_claims_to_be_a_mile_long_is_rendered_small():
     huge = GOOD.replace(b"0 0 612 792", b"0 0 9e5 9e5", 1)
     seen = look(huge, True, 0, Looking(Cutting(), 4, 0, 10))

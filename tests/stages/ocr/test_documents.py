@@ -57,13 +57,34 @@ def test_a_refusal_is_no_text(answer):
         f"I can't find my shoes, he said. {LONG}",
         "No text is holy to him, the bishop wrote.",
         "Total 41.20",
+        "I'm sorry, but I cannot come to the ball.\n\nYours, with no text or image",
+        "Certainly!\n\nThat was all he said.",
+        "Here is the text:\n1. Take flour",
+        "The post comes at noon.\n\nPlease let me know when you are here.",
+        "| Mill | Grain |\n|---|---|\n" + "| 0 | 0 |\n" * 60 + "| 0 | 1 |",
     ],
 )
 def test_what_a_page_says_stays(page):
     assert found(page) == page.strip()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Here is the text of the image:",
+        "**Here's the transcription:**",
+        "Sure! Here is the text from this page:",
+        "Hier ist der Text auf dem Bild:",
+        "以下是图片中的文字：",
+    ],
+)
+def test_a_line_about_the_transcript_goes(line):
+    assert found(f"{line}\n\nTake flour.") == "Take flour."
+
+
 def test_a_fence_around_the_whole_goes_and_one_inside_stays():
     assert found("```markdown\n# Heading\n\nText.\n```") == "# Heading\n\nText."
     inside = "So:\n```\nprint(1)\n```\nDone."
     assert found(inside) == inside
+    two = "```\na = 1\n```\nand then\n```\nb = 2\n```"
+    assert found(two) == two

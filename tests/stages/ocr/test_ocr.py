@@ -13,13 +13,24 @@ from corpusmill.manifests.looking.trace import origin_of, trace
 from corpusmill.manifests.looking.trace_text import trace_text
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, IMAGE
-from corpusmill.stages.extract import pdf
+from corpusmill.stages.extract import pdf, sandbox
+from corpusmill.stages.ocr.page_images import Cutting, Looking, look
+from corpusmill.stages.ocr.stage import Ocr
 from corpusmill.stages.readers import locate
 from PIL import Image
 
 from tests.stages.engines.scripted_server import answer, serving
 from tests.stages.extract.test_pdf import GOOD, LOCKED, pdf_file
-from tests.stages.ocr.scanned import Reading, blank, drawn, joined, pdf_of, picture_in, stamped
+from tests.stages.ocr.scanned import (
+    Reading,
+    blank,
+    drawn,
+    joined,
+    pdf_of,
+    picture_in,
+    stamped,
+    stamped_scan,
+)
 from tests.stages.readers.warc_bytes import answer as http_answer
 from tests.stages.readers.warc_bytes import put, record
 from tests.stages.small_corpus import rows_of, run
@@ -106,6 +117,25 @@ def test_a_stamp_is_no_text_layer(tmp_path):
     assert "Digitised" in pdf.read(file, 9).text
     kept, _, _ = read(tmp_path, write(tmp_path, stamped_pdf=file))
     assert kept[0]["text"] == TEXTS[0]
+
+
+STAMP = "Digitized by Library"
+BOXES = {
+    "below": {"MediaBox": (0, -792, 612, 0)},
+    "far": {"MediaBox": (1000, 1000, 1612, 1792)},
+    "cropped": {"MediaBox": (0, 0, 2000, 2000), "CropBox": (700, 700, 1312, 1492)},
+}
+
+
+@pytest.mark.parametrize("in_form", [False, True])
+@pytest.mark.parametrize("boxes", BOXES.values(), ids=BOXES)
+def test_a_stamped_scan_is_known_wherever_its_page_box_lies(boxes, in_form):
+    file = stamped_scan(IMAGES[0], STAMP, in_form, **boxes)
+    looking = Looking(Cutting(), 4, 100, 10)
+    assert pdf.read(file, 9).text == STAMP
+    seen = look(file, True, 0, looking)
+    assert "text" not in seen
+    assert len(seen["pieces"]) == 1
 
 
 def test_rows_of_images_lead_to_their_parent(tmp_path):
@@ -252,12 +282,40 @@ def test_a_document_with_a_lost_page_is_kept_if_most_is_read(tmp_path):
     assert row["pieces"][1]["reason"] == "ocr.repetition"
     measured = json.loads((tmp_path / "out/manifest.json").read_text())["measures"]
     assert measured["pages"]["lost"] == {"ocr.repetition": 1}
-    assert measured["pages"]["pieces"] == {"blank": 0, "layer": 0, "lost": 1, "read": 3}
+    counts = {"blank": 0, "empty": 0, "layer": 0, "lost": 1, "read": 3}
+    assert measured["pages"]["pieces"] == counts
     assert measured["usage"]["prompts"]["read_page"]["output_tokens"] == 12
     (tmp_path / "strict").mkdir()
     _, (row,), _ = read(tmp_path / "strict", folder, behave=behave)
     assert (row["reason"], row["pages"]) == ("ocr.repetition", 4)
     assert row["detail"].startswith("1 of 4 pieces; page 2: repeated=")
+
+
+@pytest.mark.parametrize("said", ["", "***"])
+def test_an_empty_answer_about_one_page_costs_no_book(tmp_path, said):
+    reading = Reading(PAGES)
+
+    def behave(prompt, attempt):
+        reply = reading(prompt, attempt)
+        return answer(said, chat=True) if reply == answer(TEXTS[1], chat=True) else reply
+
+    folder = write(tmp_path, book_pdf=pdf_of(IMAGES[:3]))
+    ((row,), _, _) = read(tmp_path, folder, behave=behave)
+    assert row["text"] == f"{TEXTS[0]}\n\n{TEXTS[2]}"
+    assert [piece["how"] for piece in row["pieces"]] == ["read", "empty", "read"]
+    assert row["pieces"][1]["reason"] == "ocr.empty"
+
+
+def test_pages_with_a_text_layer_count_as_read(tmp_path):
+    layer = pdf_file([[f"Page {number}."] for number in range(12)])
+    folder = write(tmp_path, book_pdf=joined(layer, pdf_of(IMAGES[:1])))
+
+    def behave(prompt, attempt):
+        return ANSWERS["ocr.repetition"]
+
+    ((row,), _, _) = read(tmp_path, folder, behave=behave)
+    assert row["text"].endswith("Page 11.")
+    assert [piece["how"] for piece in row["pieces"]] == ["layer"] * 12 + ["lost"]
 
 
 def test_lines_are_asked_about_one_by_one(tmp_path):
@@ -299,6 +357,15 @@ def test_settings_that_cannot_work_are_named(tmp_path, changes, message):
         read(tmp_path, write(tmp_path, a_png=IMAGES[0]), **changes)
 
 
+@pytest.mark.parametrize("library", ["numpy", "scipy"])
+def test_what_decides_the_cuts_is_part_of_the_key(monkeypatch, library):
+    engine = {"kind": "openai", "url": "http://localhost:1", "model": "eyes"}
+    stage = Ocr.model_validate({"engine": engine})
+    before = stage.depends_on()
+    monkeypatch.setattr(f"{library}.__version__", "0.0.0")
+    assert stage.depends_on() != before
+
+
 def test_a_tiff_file_has_pages(tmp_path):
     first, second = (Image.open(io.BytesIO(image)).convert("L") for image in IMAGES[:2])
     file = io.BytesIO()
@@ -308,6 +375,25 @@ def test_a_tiff_file_has_pages(tmp_path):
     (tmp_path / "few").mkdir()
     _, (row,), _ = read(tmp_path / "few", tmp_path / "in", max_pages=1)
     assert (row["reason"], row["detail"]) == ("image.too_many_pages", "pages=2 > 1")
+
+
+def test_a_file_whose_pages_all_hang_is_given_up(tmp_path, monkeypatch):
+    numbers = []
+    called = sandbox.called
+
+    def hangs(function, calls):
+        pages = [number for _, _, number, _ in calls if number is not None]
+        numbers.extend(pages)
+        stopped = sandbox.Stopped("timeout", "processor_seconds > 60")
+        return [stopped] * len(calls) if pages else called(function, calls)
+
+    monkeypatch.setattr(sandbox, "called", hangs)
+    folder = write(tmp_path, a_pdf=pdf_file([["page"]] * 40))
+    _, (row,), _ = read(tmp_path, folder)
+    assert numbers == [0, 1, 2]
+    assert row["reason"] == "error_pdf.timeout"
+    assert [piece["reason"] for piece in row["pieces"]] == ["error_pdf.timeout"] * 40
+    assert row["pieces"][3]["detail"] == "not looked at: 3 pages were stopped"
 
 
 def test_a_file_that_takes_too_long_costs_only_itself(tmp_path):

@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 import pytest
-from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, extended
+from corpusmill.manifests.errors import InputError, RecipeError
+from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, LINKED, extended
 from corpusmill.stages.contract import MapStage
 from corpusmill.stages.redact.find import find
 from corpusmill.stages.redact.stage import Redact
@@ -104,6 +104,15 @@ def test_sliced_and_chunked_columns_keep_their_rows(string):
     assert texts_of(outcome) == [REDACTED, None, "<EMAIL>", "ü " + REDACTED]
     assert outcome.kept["text"].type == string
     outcome.kept.validate(full=True)
+
+
+def test_a_linked_document_is_refused_because_its_text_would_stay():
+    linked = pa.array([None, {"id": "b", "text": "jo@host.de"}], LINKED.type)
+    table = table_of("a", "b").append_column(LINKED, linked)
+    with pytest.raises(InputError, match=r"linked would stay as it is.*run redact before link"):
+        Redact().apply(table)
+    assert Redact(mode="count").apply(table).kept["linked"].to_pylist() == linked.to_pylist()
+    assert texts_of(Redact().apply(table.slice(0, 1))) == ["a"]
 
 
 PIECES = st.sampled_from([TEXT, "ß", "\n", "jo@host.de", "plain "]) | st.text(max_size=6)

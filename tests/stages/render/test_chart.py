@@ -105,6 +105,20 @@ def test_a_chart_is_the_same_again_and_another_of_another_document():
     assert {page.image for page in drawn()}.isdisjoint(page.image for page in drawn("b"))
 
 
+def test_names_of_a_chart_do_not_look_alike():
+    for page in drawn(text="Bill BlIl blll Iris lrls Mill Mlll " * 40, count=10):
+        alike = [name.casefold().replace("i", "l") for name in page.chart.names]
+        assert len(set(alike)) == len(alike)
+
+
+def test_a_document_without_a_chart_says_why(tmp_path):
+    row = {**documents("doc", 1)[0], "text": "water " * 200}
+    path = write_shard(tmp_path / "in/00000.parquet", [row])
+    run("render", {"fonts": [FONT], "paper": PAPER, "charts": {}}, tmp_path / "out", path)
+    (gone,) = rows_of(tmp_path / "out", "excluded")
+    assert gone["reason"] == "render.no_chart"
+
+
 def test_names_are_of_the_stretch_that_the_page_names():
     end = 0
     for page in drawn():

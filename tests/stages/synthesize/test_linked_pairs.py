@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.looking.trace import PARENTS, origin_of, sources, trace
 from corpusmill.manifests.looking.trace_text import sequence_text, trace_text
 from corpusmill.manifests.looking.verify import verify
@@ -15,6 +15,8 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.prompts import loader
+from corpusmill.report.reading.run import Run
+from corpusmill.report.sections.examples import rewritten
 from corpusmill.stages.engines import chat
 from corpusmill.stages.synthesize import prompt_trial
 from corpusmill.stages.synthesize.judging import Judge
@@ -122,7 +124,38 @@ def test_the_estimate_counts_pairs_by_themselves(tmp_path, tokenizer_folder):  #
         stage = stage_at(server, tokenizer_folder, routes=ROUTES)
         (line,), asked, sampled = stage.estimated(documents, 10, {})
     assert (line.prompt, line.documents, line.requests) == ("linked_pair", 3, 3)
-    assert (asked, sampled) == (93, 13)
+    assert (asked, sampled) == (3, 3)
+
+
+@pytest.mark.parametrize(("prompt", "there"), [("linked_pair", 2), ("rephrase", 6)])
+def test_only_documents_that_a_prompt_is_for_are_drawn(
+    tmp_path,
+    tokenizer_folder,  # noqa: F811
+    prompt,
+    there,
+):
+    pairs = [pair("a", other, level=None) for other in "bc"]
+    rows = [*pairs, *(document(f"d{number}", FIRST, None) for number in range(6))]
+    documents = (shard(tmp_path / "in", rows),)
+    with serving(asking(BOTH)) as server:
+        routes = {"unscored": (prompt,)}
+        stage = stage_at(server, tokenizer_folder, routes=routes, max_documents=2)
+        (line,), asked, _ = stage.estimated(documents, 10, {})
+        manifest = run(stage, documents, tmp_path / "out")
+        assert line.documents == asked == 2
+        assert len(server.seen) == line.requests
+    unused = {"synthesize.not_routed": 8 - there}
+    if there > 2:
+        unused["synthesize.not_drawn"] = there - 2
+    assert manifest.totals[0].unused == unused
+
+
+def test_an_estimate_without_pairs_says_that_pairs_are_wanted(tmp_path, tokenizer_folder):  # noqa: F811
+    documents = (shard(tmp_path / "in", [document("a", FIRST, "high")]),)
+    with serving(asking(BOTH)) as server:
+        stage = stage_at(server, tokenizer_folder, routes=ROUTES)
+        with pytest.raises(InputError, match="none of the levels high pairs"):
+            stage.estimated(documents, 10, {})
 
 
 def test_so_many_pairs_are_drawn(tmp_path, tokenizer_folder):  # noqa: F811
@@ -259,6 +292,24 @@ def test_a_pair_with_a_short_document_is_not_asked_about(planner):
     assert row.rejection.reason == "document_too_short"
 
 
+@pytest.mark.parametrize("texts", [(FIRST, "Short."), ("Short.", SECOND)])
+def test_a_short_document_of_a_pair_is_excluded_by_the_limit_of_segments(
+    tmp_path,
+    tokenizer_folder,  # noqa: F811
+    texts,
+):
+    prompt = tmp_path / "mine.md"
+    shown = prompt_trial.shown("linked_pair")
+    prompt.write_text(re.sub(r"min_document_tokens: \d+", "min_document_tokens: 0", shown))
+    assert "min_segment_tokens: 60" in shown
+    documents = (shard(tmp_path / "in", [pair("a", "b", *texts)]),)
+    with serving(asking(BOTH)) as server:
+        stage = stage_at(server, tokenizer_folder, routes={"high": (str(prompt),)})
+        manifest = run(stage, documents, tmp_path / "out")
+        assert server.seen == []
+    assert manifest.totals[0].excluded == {"synthesize.document_too_short": 1}
+
+
 def test_a_prompt_that_leaves_no_room_for_two_is_refused(planner):
     with pytest.raises(RecipeError, match="leaves no room for text"):
         Planner(planner.tokenizer, 500, 1, 0).room(loader.load("linked_pair"))
@@ -354,3 +405,43 @@ def test_trace_follows_a_row_to_both_parents(tmp_path, tokenizer_folder):  # noq
     part = {"id": row["id"], "start": 0, "end": 9, **parents}
     lines = sequence_text({"sequence": 0, "tokens": 9, "documents": [part]}).split("\n")
     assert [line.split()[-1][0] for line in lines if "made from" in line] == ["a", "b"]
+
+
+def test_the_report_shows_a_row_beside_its_own_passages(tmp_path, tokenizer_folder):  # noqa: F811
+    """A document stands in two pairs and alone, and each of its rows has other passages."""
+    beginnings = {
+        "a": "The copper road leads past the mill. ",
+        "b": "A glass lamp stands in the harbour. ",
+        "c": "A brass bell hangs in the tower. ",
+    }
+    texts = {
+        name: beginning + " ".join(map(sentence, range(10 * place, 10 * place + 4)))
+        for place, (name, beginning) in enumerate(beginnings.items())
+    }
+    pages = [
+        test_link.page(name, "bc" if name == "a" else "", text=text) for name, text in texts.items()
+    ]
+    (documents,) = test_link.files(tmp_path / "in", {"00": pages})
+    work = tmp_path / "work"
+    pairs = Step("link", "link", (), {"pairs_per_document": 2})
+    run_step(Step("dedup", "dedup"), (documents.path,), str(work / "dedup"), InlineRunner())
+    run_step(pairs, (str(work / "dedup"),), str(work / "link"), InlineRunner())
+    of_bell = BOTH.replace("a glass lamp stands in the harbour", "a brass bell hangs in the tower")
+
+    def behave(prompt, attempt):
+        return answer(of_bell if "brass bell" in prompt else BOTH, chat=True)
+
+    with serving(behave) as server:
+        engine = stage_at(server, tokenizer_folder).engine.model_dump(exclude_defaults=True)
+        settings = {"routes": {"high": ["linked_pair"]}, "engine": {"kind": "openai", **engine}}
+        step = Step("synthesize", "synthesize", (), settings)
+        sources = (str(work / "dedup"), str(work / "link"))
+        run_step(step, sources, str(work / "synthesize"), InlineRunner())
+    rows = {row["id"]: row for row in rows_of(work / "synthesize", "documents")}
+    found = rewritten(Run(str(work)))
+    assert len(found) == 2
+    for item in found:
+        shown = "".join(piece.text for piece in item.pair.before)
+        linked = rows[item.id]["linked_parent"]["parent"][0]
+        held = [name for name, beginning in beginnings.items() if beginning.strip() in shown]
+        assert held == ["a", linked]
