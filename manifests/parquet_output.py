@@ -32,7 +32,6 @@ class ParquetOutput:
         level: int,
     ) -> None:
         self._schema = schema
-        self._footer: list[pq.FileMetaData] = []  # filled when the file is complete
         self._writer = pq.ParquetWriter(
             pa.PythonFile(sink, mode="w"),
             schema,
@@ -43,7 +42,6 @@ class ParquetOutput:
             else [name for name in schema.names if name not in UNIQUE],
             # statistics of texts would be most of a footer
             write_statistics=schema.names[:1] if temporary else True,
-            metadata_collector=self._footer,
         )
         self._limit = row_group_bytes
         self._waiting: list[pa.Table] = []
@@ -91,7 +89,7 @@ class ParquetOutput:
         """End the file. Raises CorpusmillError if its footer does not count the rows written."""
         self.flush()
         self._writer.close()
-        (footer,) = self._footer
+        footer = self._writer.writer.metadata  # a collector would ask for it after a full disk, too
         if footer.num_rows != self.rows:
             raise CorpusmillError(
                 f"{self.rows:,} rows were written, the file holds {footer.num_rows:,}",
