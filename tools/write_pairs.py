@@ -20,7 +20,8 @@ from corpusmill.manifests.schema import DOCUMENT
 from corpusmill.prompts import loader
 from corpusmill.stages.engines.contract import in_order
 from corpusmill.stages.engines.embedded import EmbeddedEngine
-from corpusmill.stages.synthesize.planned_rows import Finished, Planner
+from corpusmill.stages.synthesize.finished_rows import Finished
+from corpusmill.stages.synthesize.planner import Planner
 from corpusmill.tools.make_tiny import PROMPT
 
 ASKED_TOGETHER = 8

@@ -14,7 +14,8 @@ from corpusmill.manifests.shard import Shard
 from corpusmill.prompts.loader import Prompt
 from corpusmill.prompts.properties import Property
 from corpusmill.stages.contract import DOCUMENTS
-from corpusmill.stages.synthesize.planned_rows import Finished, PlannedRow, usable
+from corpusmill.stages.synthesize.finished_rows import Finished, usable
+from corpusmill.stages.synthesize.planned_rows import PlannedRow
 from corpusmill.stages.synthesize.postfilters import Rejection
 
 # Where the labels of a document come from. start, end: the characters that the model has read.

@@ -13,7 +13,8 @@ from corpusmill.stages.annotate.labels import labelled, schema_of
 from corpusmill.stages.contract import DOCUMENTS
 from corpusmill.stages.synthesize.answered_rows import answered
 from corpusmill.stages.synthesize.ledger import ledger
-from corpusmill.stages.synthesize.planned_rows import PlannedRow, Planner
+from corpusmill.stages.synthesize.planned_rows import PlannedRow
+from corpusmill.stages.synthesize.planner import Planner
 from corpusmill.stages.synthesize.routed_documents import EVERY_KIND, documents_of, drawn
 from corpusmill.stages.synthesize.row_files import RowFiles
 

@@ -24,7 +24,7 @@ from corpusmill.stages.contract import Account, Inputs, MeasuredPasses, Pass
 from corpusmill.stages.engines.asking import AskingStage
 from corpusmill.stages.synthesize import estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
-from corpusmill.stages.synthesize.planned_rows import Planner
+from corpusmill.stages.synthesize.planner import Planner
 from corpusmill.stages.synthesize.routed_documents import EVERY_KIND, asked
 from pydantic import NonNegativeInt
 

@@ -14,7 +14,7 @@ from corpusmill.stages.extract.language import identify
 from corpusmill.stages.extract.stage import TITLE
 from corpusmill.stages.ocr.asked_pages import AskedPage
 from corpusmill.stages.ocr.scans import Scan
-from corpusmill.stages.synthesize.planned_rows import Finished, usable
+from corpusmill.stages.synthesize.finished_rows import Finished, usable
 from corpusmill.stages.synthesize.postfilters import Rejection, excerpt
 
 # page: from 1. how: `layer` (the text layer), `read`, `blank` (not asked), `empty` (the answer has

@@ -22,8 +22,10 @@ from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.contract import Completion, Engine, Request
 from corpusmill.stages.engines.reasoning import without_reasoning
 from corpusmill.stages.synthesize import postfilters
+from corpusmill.stages.synthesize.finished_rows import Finished
 from corpusmill.stages.synthesize.ledger import Ledger
-from corpusmill.stages.synthesize.planned_rows import Finished, PlannedRow, Planner
+from corpusmill.stages.synthesize.planned_rows import PlannedRow
+from corpusmill.stages.synthesize.planner import Planner
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
 
 _HIGHEST = 5.0

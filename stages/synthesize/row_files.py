@@ -11,7 +11,7 @@ from corpusmill.manifests.schema import EXCLUSION, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import EXCLUDED
 from corpusmill.stages.readers.documents import count_reasons
-from corpusmill.stages.synthesize.planned_rows import Finished
+from corpusmill.stages.synthesize.finished_rows import Finished
 
 _WRITTEN_TOGETHER = 256  # rows; a fixed number, so that files do not depend on timing
 

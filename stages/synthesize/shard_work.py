@@ -11,9 +11,11 @@ from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import DOCUMENTS
 from corpusmill.stages.engines.contract import Engine
 from corpusmill.stages.synthesize.answered_rows import answered
+from corpusmill.stages.synthesize.finished_rows import SCHEMA, Finished
 from corpusmill.stages.synthesize.judging import Bench, Judge, columns
 from corpusmill.stages.synthesize.ledger import ledger
-from corpusmill.stages.synthesize.planned_rows import SCHEMA, Finished, PlannedRow, Planner
+from corpusmill.stages.synthesize.planned_rows import PlannedRow
+from corpusmill.stages.synthesize.planner import Planner
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, by_kind, documents_of, drawn
 from corpusmill.stages.synthesize.row_files import RowFiles
 

@@ -37,7 +37,7 @@ from corpusmill.stages.engines.asking import AskingStage
 from corpusmill.stages.synthesize import diversity, estimate, postfilters, usage
 from corpusmill.stages.synthesize.estimate import Line
 from corpusmill.stages.synthesize.judging import Judge
-from corpusmill.stages.synthesize.planned_rows import Planner
+from corpusmill.stages.synthesize.planner import Planner
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, asked, by_kind
 from corpusmill.stages.synthesize.shard_work import synthesize_shard
 from pydantic import NonNegativeInt, PositiveInt

@@ -4,7 +4,7 @@ import pytest
 from corpusmill.prompts import loader
 from corpusmill.stages.engines.contract import Completion
 from corpusmill.stages.ocr.documents import text_of
-from corpusmill.stages.synthesize.planned_rows import usable
+from corpusmill.stages.synthesize.finished_rows import usable
 from corpusmill.stages.synthesize.postfilters import Rejection
 
 LONG = " ".join(f"On day {day} they wrote {day * 7} letters to town {day}." for day in range(12))

@@ -4,7 +4,7 @@ import pytest
 from corpusmill.manifests.package_data import package_file
 from corpusmill.prompts import loader
 from corpusmill.stages.engines import chat
-from corpusmill.stages.synthesize.planned_rows import Planner
+from corpusmill.stages.synthesize.planner import Planner
 
 PLAIN = "The river rises in the hills. It is long, and it reaches the sea in the north. " * 6
 HOSTILE = {

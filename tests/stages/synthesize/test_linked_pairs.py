@@ -21,7 +21,7 @@ from corpusmill.stages.engines import chat
 from corpusmill.stages.synthesize import prompt_trial
 from corpusmill.stages.synthesize.judging import Judge
 from corpusmill.stages.synthesize.pair_segments import pair_segments
-from corpusmill.stages.synthesize.planned_rows import Planner
+from corpusmill.stages.synthesize.planner import Planner
 from corpusmill.stages.synthesize.postfilters import Context, Rejection
 from corpusmill.stages.synthesize.postfilters.pairs import needs_both
 

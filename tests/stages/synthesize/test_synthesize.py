@@ -669,6 +669,6 @@ def test_the_embedded_engine_gives_equal_bytes_however_requests_are_batched(tmp_
 
 
 def test_the_schema_begins_with_the_document_schema():
-    from corpusmill.stages.synthesize.planned_rows import SCHEMA
+    from corpusmill.stages.synthesize.finished_rows import SCHEMA
 
     assert SCHEMA.names[: len(DOCUMENT)] == DOCUMENT.names
