@@ -92,6 +92,15 @@ class Faults:
         return ""
 
 
+class _Handler(MotoRequestHandler):
+    """moto's, but a dropped connection is closed. werkzeug would read the rest of an upload as the
+    next request, and wait for the end of its first line.
+    """
+
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        self.close_connection = True
+
+
 def _fits(fault: str, environ: dict[str, Any]) -> bool:
     """Whether half of an upload is something else than the whole."""
     return fault not in WRITTEN or int(environ.get("CONTENT_LENGTH") or 0) > 1
@@ -133,7 +142,7 @@ def object_store(
 
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # it tells of every request
     faults = Faults(DomainDispatcherApplication(create_backend_app), seed)
-    server = make_server("127.0.0.1", 0, faults, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server("127.0.0.1", 0, faults, threaded=True, request_handler=_Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     variables = {

@@ -1,9 +1,5 @@
 """How many actors a pass has on Ray, and what becomes of those that never start."""
 
-import os
-import uuid
-from pathlib import Path
-
 import pytest
 from corpusmill.manifests.errors import EngineError
 from corpusmill.pipeline import ray_runner
@@ -11,21 +7,9 @@ from corpusmill.pipeline.display import Display, showing
 from corpusmill.pipeline.execute import execute
 from corpusmill.pipeline.ray_runner import FAILED_STARTS, RayRunner
 
+from tests.pipeline.lost_actors import STARTS, LostAtFirst
 from tests.pipeline.sample_stages import Placed, write_documents
 from tests.pipeline.test_execute import job
-
-STARTS = "CORPUSMILL_TEST_STARTS"  # the folder where actors note that they start
-
-
-class LostAtFirst(ray_runner._EngineWorker):
-    """Its process ends at the start, as often as the file `lost` says."""
-
-    def start(self) -> None:
-        starts = Path(os.environ[STARTS])
-        before = len(list(starts.glob("start-*")))
-        (starts / f"start-{uuid.uuid4()}").touch()
-        if before < int((starts / "lost").read_text()):
-            os._exit(9)
 
 
 @pytest.fixture(scope="module")
