@@ -82,9 +82,9 @@ def test_without_a_compiler_the_encoder_runs_uncompiled(tmp_path, monkeypatch, c
     expected = vectors(packer, TEXTS, "mean", normalise=True)
     monkeypatch.setattr(packed_encoder._Compiled, "fails", False)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "nothing compiled"))
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
-    packer.encoder = PackedEncoder(packer.model, compiled=True)
-    found = vectors(packer, TEXTS, "mean", normalise=True)
+    with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        packer.encoder = PackedEncoder(packer.model, compiled=True)
+        found = vectors(packer, TEXTS, "mean", normalise=True)
     np.testing.assert_array_equal(found, expected)
     own = [record for record in caplog.records if record.name == packed_encoder.__name__]
     assert [record.getMessage()[:20] for record in own] == ["torch.compile failed"]

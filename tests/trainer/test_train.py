@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._inductor.config
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.data import PackedStream
@@ -302,9 +303,11 @@ def test_muon_learns(write_shards, make_config, tmp_path):
 
 
 def test_a_machine_without_a_compiler_is_told_to_leave_compile_out(
-    write_shards, random_documents, make_config, tmp_path, monkeypatch
+    write_shards, random_documents, make_config, tmp_path
 ):
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, str(tmp_path / "no-compiler")))
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    with pytest.raises(CorpusmillError, match=r"No working C\+\+ compiler.*set compile to false"):
+    without = {"cpp.cxx": (None, str(tmp_path / "no-compiler")), "force_disable_caches": True}
+    with (
+        torch._inductor.config.patch(without),
+        pytest.raises(CorpusmillError, match=r"No working C\+\+ compiler.*set compile to false"),
+    ):
         train(make_config(compile=True), write_shards(random_documents), tmp_path / "run")
