@@ -14,6 +14,6 @@ def package_file(*parts: str) -> Path:
 def package_name(path: str) -> str:
     """A path in the shipped folders as `package:samples/...`. Any other text stays as it is."""
     inside = path.removeprefix(f"{PACKAGE}/")
-    if inside == path or not inside.startswith(DATA_FOLDERS):
+    if inside == path or inside.partition("/")[0] not in DATA_FOLDERS:
         return path
     return f"package:{inside}"

@@ -48,6 +48,8 @@ def test_a_shipped_sample_has_the_same_id_wherever_it_lies(monkeypatch):
     here = str(package_data.package_file("samples", "reference", "a.jsonl"))
     id_here = actual_id("books", here, 3)
     own = [actual_id("books", f"/{folder}/out/a.jsonl", 3) for folder in ("a", "b")]
+    beside = str(package_data.package_file("samples-of-mine", "a.jsonl"))
+    assert package_data.package_name(beside) == beside
     monkeypatch.setattr(package_data, "PACKAGE", Path("/elsewhere/corpusmill"))
     assert actual_id("books", "/elsewhere/corpusmill/samples/reference/a.jsonl", 3) == id_here
     assert own[0] != own[1]  # of a user's file, the whole path counts
