@@ -9,25 +9,12 @@ from corpusmill.trainer.workers import run as train
 from corpusmill.vision.build import load_model, load_parts, parts
 from corpusmill.vision.config import VisionTrainConfig
 
+from tests.pipeline.small_reader import MODEL, TILING, VISION
 from tests.stages.small_corpus import documents, run, small_tokenizer, write_shard
 
-TILING = {"tile_size": 112, "patch_size": 14, "max_tiles": 1, "tile_tags": False}
 TRAINING = {
-    "model": {
-        "pattern": "M*-",
-        "hidden_size": 32,
-        "ffn_size": 64,
-        "attention_heads": 2,
-        "key_value_heads": 1,
-        "head_dim": 16,
-        "mamba_heads": 4,
-        "mamba_head_dim": 16,
-        "mamba_groups": 1,
-        "mamba_state": 16,
-        "vocab_size": 512,
-        "chunk_size": 32,
-    },
-    "vision": {**TILING, "hidden_size": 32, "layers": 1, "heads": 2, "ffn_size": 64},
+    "model": MODEL,
+    "vision": VISION,
     "pack": "pad",
     "sequence_length": 96,
     "batch_size": 4,
