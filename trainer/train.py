@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint, fp8, sequences
+from corpusmill.trainer import checkpoint, fp8, gradient_sums, sequences
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import Batch, BatchLoader, held_out_batches
@@ -222,7 +222,7 @@ def optimise(
     rank. So sums are divided by the count of the whole batch. gradients: of `gradients_of`.
     """
     config, model = optimizer.config, summed_loss.model
-    if config.precision != "plain" and ranks.shards is None:
+    if ranks.shards is None:
         model.round_weights()  # sharded, they would be whole on every rank
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
     loss = gradients(dataclasses.replace(batch, targets=targets))
@@ -239,8 +239,12 @@ def gradients_of(summed_loss: SummedLoss, config: TrainConfig, ranks: Ranks) -> 
     It is given a batch whose `targets` are those of all ranks.
     """
     model, rows = summed_loss.model, config.rows_of_rank(ranks.count)
+    several = config.batch_size > rows * ranks.count
+    if gradient_sums.take(model.compute_dtype, ranks.device) and several and ranks.shards is None:
+        model.sum_gradients()
 
     def gradients(batch: Batch) -> Tensor:
+        model.empty_sums()
         loss = torch.zeros((), device=batch.tokens.device)
         pieces = list(batch.micro_batches(rows))
         for number, piece in enumerate(pieces, start=1):
