@@ -56,8 +56,9 @@ def test_the_sum_is_not_rounded_to_16_bits():
             assert y.dtype == torch.bfloat16
             y.backward(dy)
     exact = 3 * dy.double().t() @ x.double()
+    gradients = [module.weight.grad for module in (plain, summing)]
     errors = [
-        ((module.weight.grad - exact).norm() / exact.norm()).item() for module in (plain, summing)
+        ((found - exact).norm() / exact.norm()).item() for found in gradients if found is not None
     ]
     assert errors[1] < 1e-6 < 1e-3 < errors[0]
 
