@@ -129,7 +129,7 @@ def has_broken_picture(page: Any) -> bool:
 
     for picture in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]):
         try:
-            picture.get_bitmap().close()
+            picture.get_bitmap()
         except pypdfium2.PdfiumError:
             return True
     return False
