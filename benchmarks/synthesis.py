@@ -83,7 +83,7 @@ def with_arguments(settings: Synthesize, **arguments: Any) -> Synthesize:
     """The same with further engine arguments. A size for the cache stands in for a share."""
     engine = settings.engine
     assert isinstance(engine, VLLMEngine)
-    changed = {"arguments": {**(engine.arguments or {}), **arguments}}
+    changed: dict[str, Any] = {"arguments": {**(engine.arguments or {}), **arguments}}
     if "kv_cache_memory_bytes" in arguments:
         changed["gpu_memory_utilization"] = FREE_SHARE
     return settings.model_copy(update={"engine": engine.model_copy(update=changed)})
