@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,11 @@ from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.settings import Settings
 from pydantic import PositiveInt
 
+if TYPE_CHECKING:
+    from corpusmill.classifiers.packed_batches import Packer
+
 Embeddings = npt.NDArray[np.float32]
+Pooling = Literal["mean", "cls"]
 
 # Text beyond max_tokens times this is not tokenised. Real text has fewer characters a token.
 CHARACTERS_PER_TOKEN = 32
@@ -50,7 +54,7 @@ class EncoderSettings(Settings):
     """A local folder, or a name on the Hugging Face hub."""
     revision: str | None = None
     """A commit of the hub's, if the encoder must not move."""
-    pooling: Literal["mean", "cls"] = "mean"
+    pooling: Pooling = "mean"
     """`mean` over the tokens, or the first token's vector: `cls`, as Snowflake's arctic-embed."""
     normalise: bool = True
     """Bring vectors to length 1."""
@@ -79,10 +83,8 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
     import torch
 
     model, tokenizer, device = load_encoder(settings, head=False)
-    if (packer := _packer(settings, model, tokenizer, device)) and texts:
-        from corpusmill.classifiers.packed_batches import vectors
-
-        return vectors(packer, texts, settings.pooling, normalise=settings.normalise)
+    if texts and (packer := _packer(settings, model, tokenizer, device, settings.pooling)):
+        return packer.rows(texts)
 
     def pooled(inputs: dict[str, Any]) -> Any:
         states = model(**inputs).last_hidden_state.float()
@@ -102,10 +104,8 @@ def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.flo
     FineWeb-Edu's and Nemotron-CC's are such checkpoints.
     """
     model, tokenizer, device = load_encoder(settings, head=True)
-    if (packer := _packer(settings, model, tokenizer, device)) and texts:
-        from corpusmill.classifiers.packed_batches import logits as packed_logits
-
-        return packed_logits(packer, texts)[:, 0]
+    if texts and (packer := _packer(settings, model, tokenizer, device, None)):
+        return packer.rows(texts)[:, 0]
 
     def logits(inputs: dict[str, Any]) -> Any:
         return model(**inputs).logits.float()
@@ -113,23 +113,41 @@ def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.flo
     return run_batches(settings, texts, tokenizer, device, logits, 1)[:, 0]
 
 
-def _packer(settings: EncoderSettings, model: Any, tokenizer: Any, device: str) -> Any:
+def _packer(
+    settings: EncoderSettings, model: Any, tokenizer: Any, device: str, pooling: Pooling | None
+) -> "Packer | None":
     """The model for packed texts on a GPU. None: it runs in padded batches."""
     from corpusmill.classifiers.packed_batches import can_pack
 
     if device != "cuda" or not can_pack(model, tokenizer, device):
         return None
     tokens = settings.batch_tokens or _BATCH_TOKENS[device]
-    return _kept_packer(model, tokenizer, settings.max_tokens, tokens, device)
+    return _kept_packer(
+        model, tokenizer, pooling, settings.normalise, settings.max_tokens, tokens, device
+    )
 
 
 @lru_cache(maxsize=2)
 def _kept_packer(
-    model: Any, tokenizer: Any, max_tokens: int, batch_tokens: int, device: str
-) -> Any:
+    model: Any,
+    tokenizer: Any,
+    pooling: Pooling | None,
+    normalise: bool,
+    max_tokens: int,
+    batch_tokens: int,
+    device: str,
+) -> "Packer":
     from corpusmill.classifiers.packed_batches import Packer
 
-    return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device)
+    return Packer(
+        model,
+        tokenizer,
+        pooling=pooling,
+        normalise=normalise,
+        max_tokens=max_tokens,
+        batch_tokens=batch_tokens,
+        device=device,
+    )
 
 
 def run_batches(
@@ -268,9 +286,10 @@ def device_of(settings: EncoderSettings) -> str:
 def rows_at_a_time(settings: EncoderSettings) -> int:
     """Texts that a stage should give to `embed` or a scorer at once.
 
-    A GPU stands still between two calls until the first texts are tokenised. So it gets more.
+    A GPU stands still between two calls until the first texts are tokenised. So it gets more: the
+    pages of a whole row group, of which there are about 10,000.
     """
-    return 8192 if device_of(settings) == "cuda" else 1024
+    return 16384 if device_of(settings) == "cuda" else 1024
 
 
 def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
