@@ -87,7 +87,7 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
         return packer.rows(texts)
 
     def pooled(inputs: dict[str, Any]) -> Any:
-        states = model(**inputs).last_hidden_state.float()
+        states = _outputs(model, inputs).last_hidden_state.float()
         if settings.pooling == "cls":
             vectors = states[:, 0]
         else:
@@ -108,9 +108,27 @@ def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.flo
         return packer.rows(texts)[:, 0]
 
     def logits(inputs: dict[str, Any]) -> Any:
-        return model(**inputs).logits.float()
+        return _outputs(model, inputs).logits.float()
 
     return run_batches(settings, texts, tokenizer, device, logits, 1)[:, 0]
+
+
+def _outputs(model: Any, inputs: dict[str, Any]) -> Any:
+    """Raises ModelError if a text has more tokens than the model has positions."""
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if table is not None:
+        first = 0 if table.padding_idx is None else table.padding_idx + 1  # as RoBERTa counts
+        refuse_positions(inputs["input_ids"].shape[1], table.num_embeddings - first)
+    return model(**inputs)
+
+
+def refuse_positions(tokens: int, positions: int) -> None:
+    """Raises ModelError if an encoder with so many positions cannot read so many tokens."""
+    if tokens > positions:
+        raise ModelError(
+            f"texts have up to {tokens} tokens, and the encoder knows {positions} positions",
+            f"set max_tokens to {positions} or less",
+        )
 
 
 def _packer(
@@ -283,6 +301,12 @@ def device_of(settings: EncoderSettings) -> str:
     return "cpu"
 
 
+def refuse_absent_gpu(settings: EncoderSettings) -> None:
+    """Raises ModelError if the settings want a CUDA device and there is none."""
+    if settings.device == "cuda":
+        device_of(settings)
+
+
 def rows_at_a_time(settings: EncoderSettings) -> int:
     """Texts that a stage should give to `embed` or a scorer at once.
 
@@ -296,14 +320,11 @@ def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, st
     """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
     device = device_of(settings)
     folder = encoder_folder(settings.encoder, settings.revision)
-    return (
-        *_load(folder, head, device, model_files.mark(os.path.join(folder, "config.json"))),
-        device,
-    )
+    return (*_load(folder, head, device, encoder_digest(folder)), device)
 
 
 @lru_cache(maxsize=2)
-def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
+def _load(folder: str, head: bool, device: str, _digest: str) -> tuple[Any, Any]:
     import torch
     from corpusmill.classifiers.prepacked_linear import prepack
     from safetensors import SafetensorError
