@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from corpusmill.classifiers.encoder import Embeddings, Pooling, refuse_positions
+from corpusmill.classifiers.encoder import Pooling, refuse_positions
+from corpusmill.classifiers.linear import Embeddings
 from corpusmill.classifiers.packed_encoder import (
     FIRST_POSITION,
     Packed,

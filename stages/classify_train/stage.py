@@ -21,7 +21,8 @@ from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from corpusmill.classifiers.embedding import EmbeddingTraining
-from corpusmill.classifiers.encoder import embed, encoder_digest, refuse_absent_gpu
+from corpusmill.classifiers.encoder import embed, refuse_absent_gpu
+from corpusmill.classifiers.encoder_files import encoder_digest
 from corpusmill.classifiers.fasttext_model import FastTextTraining
 from corpusmill.classifiers.static_model import StaticTraining
 from corpusmill.manifests import storage

@@ -11,7 +11,8 @@ import os
 import numpy as np
 import pytest
 from corpusmill.classifiers.embedding import EmbeddingScorer
-from corpusmill.classifiers.encoder import EncoderSettings, embed, encoder_digest
+from corpusmill.classifiers.encoder import EncoderSettings, embed
+from corpusmill.classifiers.encoder_files import encoder_digest
 from corpusmill.classifiers.linear import fit_ridge
 from corpusmill.manifests.errors import ModelError
 
