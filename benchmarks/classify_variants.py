@@ -37,7 +37,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import torch._dynamo.config  # noqa: E402
 from corpusmill.classifiers import packed_batches, tokenising  # noqa: E402
-from corpusmill.classifiers.encoder import Embeddings  # noqa: E402
+from corpusmill.classifiers.linear import Embeddings  # noqa: E402
 from corpusmill.classifiers.packed_batches import Packer  # noqa: E402
 from corpusmill.classifiers.packed_encoder import (  # noqa: E402
     Packed,

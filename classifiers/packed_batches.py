@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from corpusmill.classifiers.encoder import Embeddings, Pooling
+from corpusmill.classifiers.encoder import Pooling, refuse_positions
+from corpusmill.classifiers.linear import Embeddings
 from corpusmill.classifiers.packed_encoder import (
     FIRST_POSITION,
     Packed,
@@ -19,7 +20,6 @@ from corpusmill.classifiers.packed_encoder import (
 )
 from corpusmill.classifiers.replayed import Replayed
 from corpusmill.classifiers.tokenising import Placed, tokenised
-from corpusmill.manifests.errors import ModelError
 from torch import Tensor
 from torch.nn import functional
 
@@ -57,12 +57,7 @@ class Packer:
         self.model, self.padding = model, tokenizer.pad_token_id
         self.pooling, self.normalise = pooling, normalise
         self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda")
-        if max_tokens > self.encoder.most_tokens:
-            raise ModelError(
-                f"max_tokens is {max_tokens}, and the encoder knows {self.encoder.most_tokens} "
-                "positions",
-                f"set max_tokens to {self.encoder.most_tokens} or less",
-            )
+        refuse_positions(max_tokens, self.encoder.most_tokens)
         self.max_tokens, self.batch_tokens, self.device = max_tokens, batch_tokens, device
         self.replayed = replayed and device == "cuda"
         self._full: Replayed | None = None

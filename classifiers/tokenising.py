@@ -11,9 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from corpusmill.classifiers.encoder import CHARACTERS_PER_TOKEN
 from numpy.typing import NDArray
 
+# Text beyond max_tokens times this is not tokenised. Real text has fewer characters a token.
+CHARACTERS_PER_TOKEN = 32
 # Texts that a thread tokenises at a time. The first blocks are small, so that the GPU begins soon.
 FIRST_BLOCKS, FIRST_BLOCK, BLOCK = 32, 8, 32
 MOST_THREADS = 16  # a core tokenises about 1,000 texts a second to 512 tokens

@@ -21,6 +21,7 @@ from typing import Annotated, ClassVar, Self
 import pyarrow as pa
 from corpusmill.classifiers.buckets import LEVEL_BORDERS, Combine
 from corpusmill.classifiers.embedding import EmbeddingScorer
+from corpusmill.classifiers.encoder import refuse_absent_gpu
 from corpusmill.classifiers.scorer import ScorerConfig
 from corpusmill.classifiers.thresholds import read_thresholds
 from corpusmill.manifests import model_files, storage
@@ -31,6 +32,8 @@ from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from pydantic import Field, model_validator
 
+# Columns that have a meaning in every file. The files of scores have a column for each scorer.
+TAKEN = ("id", "text", "n_tokens")
 Bucket = Annotated[int, Field(ge=1, le=19)]
 
 
@@ -61,6 +64,10 @@ class Classify(GlobalStage):
                 raise RecipeError(
                     f"scorers.{name} cannot be a scorer's name",
                     "use lower-case letters, digits and underscores",
+                )
+            if name in TAKEN:
+                raise RecipeError(
+                    f"scorers.{name} has the name of a column of documents", "call it otherwise"
                 )
         if list(self.borders) != sorted(set(self.borders)):
             raise RecipeError(
@@ -102,6 +109,11 @@ class Classify(GlobalStage):
                     )
             parts.append(f"thresholds={model_files.digest(self.thresholds)}")
         return " ".join(parts)
+
+    def refuse_early(self, here: bool) -> None:
+        for scorer in self.scorers.values():
+            if here and isinstance(scorer, EmbeddingScorer):
+                refuse_absent_gpu(scorer)
 
     def apart(self) -> dict[str, ScorerConfig]:
         """The scorers of pass `encode`: encoders that may use a GPU, if there are other scorers."""

@@ -293,6 +293,14 @@ def test_encoders_that_may_use_a_gpu_score_first_and_nothing_else_changes(
     assert verify(str(tmp_path)).problems == []
 
 
+def test_a_gpu_that_is_not_there_is_missed_before_any_stage_runs(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    stage = Classify(scorers={"a": EmbeddingScorer(encoder="a", device="cuda")})
+    with pytest.raises(ModelError, match="device is cuda but there is no CUDA device here"):
+        stage.refuse_early(here=True)
+    stage.refuse_early(here=False)
+
+
 def test_encoders_alone_need_no_pass_of_their_own():
     stage = Classify(scorers={"a": EmbeddingScorer(encoder="a"), "b": EmbeddingScorer(encoder="b")})
     assert stage.apart() == {}
@@ -381,6 +389,7 @@ def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
     [
         ({"scorers": {}}, "scorers is {}; wanted: mapping of text to .*, at least one"),
         ({"scorers": {"Two Words": {"kind": "statistics", "model": "m"}}}, "lower-case"),
+        ({"scorers": {"text": {"kind": "statistics", "model": "m"}}}, "of a column of documents"),
         (
             {"scorers": {"a": {"kind": "statistics", "model": "m"}}, "borders": [7, 7, 18, 19]},
             "four ascending",
