@@ -8,18 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.stages.decontaminate.layouts import (
-    Layout,
-    Part,
-    layout_of,
-    parts_of,
-    value_of,
-)
+from corpusmill.stages.decontaminate.layouts import Layout, Part, layout_of, parts_of
 from corpusmill.stages.decontaminate.settings import EvaluationSet
 from corpusmill.stages.readers import certain_format
 from corpusmill.stages.readers.column_values import row_of
 from corpusmill.stages.readers.compression import opened, start_of
 from corpusmill.stages.readers.data_files import sorted_out
+from corpusmill.stages.readers.nested import value_of
 
 
 class Item(NamedTuple):

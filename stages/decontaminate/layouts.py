@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from corpusmill.stages.readers.nested import value_of
+
 Row = Mapping[str, Any]
 
 
@@ -144,16 +146,6 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for member in value:
             yield from _strings(member)
-
-
-def value_of(row: Row, name: str) -> Any:
-    """The value of a field. A dot leads into an object, unless the field's own name has it."""
-    value: Any = row.get(name)
-    if name not in row:
-        value = row
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _gold_contexts(row: Row, layout: Layout) -> list[str]:
