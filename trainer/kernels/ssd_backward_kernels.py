@@ -4,9 +4,9 @@ and the walk along the states, which is the same both ways.
 `scan_backward_values` makes the gradients of x, of D and of the products C B^T. From the last,
 `scan_backward_maps` makes those of B and of C. `decay_gradient` turns what reached the running sum
 s into those of dt and A. The first two take one chunk of one group: the gradients of B and C are
-sums over its heads made in registers, so there are no atomics, and the same bits every time. The gradient of s is kept
-free of cancellation: the pairs inside a chunk enter by row and column sums of one fp32 matrix, the
-rest by terms that are only added.
+sums over its heads made in registers, so there are no atomics, and the same bits every time. The
+gradient of s is kept free of cancellation: the pairs inside a chunk enter by row and column sums of
+one fp32 matrix, the rest by terms that are only added.
 """
 
 import triton
