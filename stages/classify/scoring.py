@@ -64,7 +64,8 @@ def score(config: "Classify", shard: Shard) -> list[Counts]:
             made = _scores(others, texts)
             if known:
                 here = before.slice(output.rows, table.num_rows)
-                assert here["id"].equals(table["id"]), "`encode` keeps the order of documents"
+                ids = table["id"].cast(pa.string())
+                assert here["id"].equals(ids), "`encode` keeps the order of documents"
                 made |= {name: here[name].to_numpy() for name in known}
             scores = {name: made[name] for name in config.scorers}
             whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
