@@ -15,6 +15,7 @@ from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
 from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, to_bytes
 from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import conform
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 
@@ -32,6 +33,7 @@ HISTOGRAM_SCHEMA = pa.schema(
     ]
 )
 Batch = tuple[pa.Table, list[str | None]]  # ids and texts; the texts as Python has them
+_READ = pa.schema([("id", pa.string()), ("text", pa.string())])
 _BATCH_ROWS = 1024
 _MERGED_AT_ONCE = 64
 
@@ -64,8 +66,7 @@ def score(config: "Classify", shard: Shard) -> list[Counts]:
             made = _scores(others, texts)
             if known:
                 here = before.slice(output.rows, table.num_rows)
-                ids = table["id"].cast(pa.string())
-                assert here["id"].equals(ids), "`encode` keeps the order of documents"
+                assert here["id"].equals(table["id"]), "`encode` keeps the order of documents"
                 made |= {name: here[name].to_numpy() for name in known}
             scores = {name: made[name] for name in config.scorers}
             whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
@@ -148,10 +149,9 @@ def _batches(
 ) -> Iterator[Batch]:
     encoders = [item for item in scorers.values() if isinstance(item, EmbeddingScorer)]
     rows = max(map(rows_at_a_time, encoders), default=_BATCH_ROWS)
+    groups = (conform(group, _READ) for group in shard.read(documents, _READ.names))
     tables = (
-        group.slice(start, rows)
-        for group in shard.read(documents, ["id", "text"])
-        for start in range(0, group.num_rows, rows)
+        group.slice(start, rows) for group in groups for start in range(0, group.num_rows, rows)
     )
     batches = ((table, readable_texts(table["text"])) for table in tables)
     gpu = any(device_of(item) == "cuda" for item in encoders)

@@ -384,6 +384,12 @@ def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(
     assert bucket["a"] < bucket["b"]
 
 
+def test_a_text_column_that_is_no_text_is_named(models, tmp_path):
+    pq.write_table(pa.table({"id": ["a"], "text": [["a list"]]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"column 'text' is list<.*>, not string"):
+        classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
+
+
 def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
     settings = {"scorers": {"words": {"kind": "fasttext", "model": str(tmp_path / "none.bin")}}}
     with pytest.raises(ModelError, match=r"none\.bin does not exist; check the setting"):
