@@ -75,7 +75,7 @@ class Packer:
         placed = tokenised(self.tokenizer, distinct, self.max_tokens)
         with torch.inference_mode():
             for batch in batches(placed, self.max_tokens, self.batch_tokens):
-                rows = self._forward_any(self._packed(batch))
+                rows = self._rows_of(self._packed(batch))
                 here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=self.device == "cuda")
                 here.copy_(rows, non_blocking=True)
                 waiting.append(([place for place, _ in batch], here))
@@ -92,7 +92,8 @@ class Packer:
         alike = _is_full(batch, self.max_tokens, self.batch_tokens)
         return packed(ids, self.encoder.padding, self.max_tokens, self.device, alike=alike)
 
-    def _forward_any(self, batch: Packed) -> Tensor:
+    def _rows_of(self, batch: Packed) -> Tensor:
+        """What `_forward` gives; by a CUDA graph where one fits. The next call may overwrite it."""
         if not (self.replayed and batch.length):
             return self._forward(batch)
         if self._full is None:
