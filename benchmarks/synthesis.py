@@ -183,7 +183,8 @@ def sides_part(
             sum(getattr(tally, of) for tally in tallies["with guesses"])
             for of in ("guessed", "accepted")
         )
-        figures["guessed_tokens"], figures["accepted_share"] = guessed, round(right / guessed, 3)
+        figures["guessed_tokens"] = guessed
+        figures["accepted_share"] = round(right / guessed, 3) if guessed else None
     return figures
 
 
