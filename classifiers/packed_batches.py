@@ -1,8 +1,8 @@
 """Texts through a `PackedEncoder` on a GPU: batches without padding, and their rows.
 
 Texts of full length, which are most pages of a crawl, fill batches of their own. These have one
-shape, so a CUDA graph can replay them (`replayed`). The rest share batches as they come. Nothing
-waits for the GPU until the last batch is under way.
+shape, so a CUDA graph replays them (`replayed`). The rest share batches as they come. Nothing waits
+for the GPU until the last batch is under way.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +47,7 @@ class Packer:
         max_tokens: int,
         batch_tokens: int,
         device: str,
-        replayed: bool = False,
+        replayed: bool = True,
     ) -> None:
         tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
         # A copy, because threads share it, and the original changes with each caller's settings.
