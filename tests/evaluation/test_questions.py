@@ -104,6 +104,8 @@ def test_a_template_that_fails_over_a_row_costs_only_the_row(asked):
         {"place": "'Of ' ~ country ~ '?'"},
         {"place": "[a ~ country, b]"},
         {"place": "a ~ country | capitalize"},
+        {"place": "[a, country] | join(' and ')"},
+        {"place": "[{'of': country}] | join(attribute='of')"},
         {"gold": "gold | int"},
     ],
 )
@@ -112,6 +114,12 @@ def test_a_null_that_is_joined_or_filtered_costs_the_row(fields):
     found = build(task(), rows, {**FIELDS, **fields})
     assert [question.id for question in found.asked] == ["r2"]
     assert [reason for _, _, reason in found.bad] == ["a text is null"]
+
+
+def test_texts_are_joined():
+    fields = {**FIELDS, "country": "[country, 2, 'x'] | join('-')"}
+    (question,) = build(task(), [row(1, country="Peru")], fields).asked
+    assert question.pairs[0][0] == "Capital of Peru-2-x?"
 
 
 def test_a_null_with_a_default_is_taken():
