@@ -15,6 +15,7 @@ from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.sandbox import CodeLimits
 from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.engines.local_model import refuse_absent
@@ -86,7 +87,7 @@ class Evaluate(GlobalStage):
 
     @model_validator(mode="after")
     def _vllm_can_start(self) -> Self:
-        VLLMEngine(model="", **self._of_vllm())  # refuses unknown settings
+        self._vllm_engine()  # refuses unknown settings
         return self
 
     def chosen_tasks(self) -> list[task_files.Task]:
@@ -227,11 +228,15 @@ class Evaluate(GlobalStage):
     def _of_vllm(self) -> dict[str, JsonValue]:
         return {"dtype": self.dtype, "context": self.context, **self.vllm}
 
+    def _vllm_engine(self) -> VLLMEngine:
+        """With all settings but the model."""
+        return build_settings(VLLMEngine, {"model": "", **self._of_vllm()}, "evaluate.vllm")
+
     def _gpus(self) -> float:
         if self.device == "cpu":
             return 0
         if self.runtime == "vllm":
-            return VLLMEngine(model="", **self._of_vllm()).gpus
+            return self._vllm_engine().gpus
         return 1
 
     def engine(self, folder: str) -> TransformersEngine:

@@ -50,8 +50,9 @@ def test_scores_and_answers_are_those_of_the_trainers_model(exported, embedded, 
     }
     found = {}
     for runtime, more in (("trainer", {}), ("vllm", {"vllm": {"enforce_eager": True}})):
-        step = Step("evaluate", "evaluate", (str(exported),), {**settings, **more})
-        step.settings["runtime"] = runtime
+        step = Step(
+            "evaluate", "evaluate", (str(exported),), {**settings, "runtime": runtime, **more}
+        )
         run_step(step, (), str(tmp_path / runtime), InlineRunner())
         found[runtime] = {
             name: pq.read_table(tmp_path / runtime / "items" / f"{name}.parquet").to_pylist()
