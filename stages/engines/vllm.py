@@ -23,7 +23,7 @@ from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import PositiveShare
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
-from corpusmill.stages.engines.local_model import LocalModel
+from corpusmill.stages.engines.local_model import TextModel
 from corpusmill.stages.engines.model_folder import is_hybrid
 from corpusmill.stages.engines.replaced import Survivors
 from pydantic import JsonValue, PositiveFloat, PositiveInt
@@ -35,7 +35,7 @@ _RESTARTS, _RESTART_SECONDS = 2, 10.0
 _WITHOUT_BLANKS = {"backend": "xgrammar", "disable_any_whitespace": True}
 
 
-class VLLMEngine(LocalModel):
+class VLLMEngine(TextModel):
     """vLLM inside the worker."""
 
     kind: Literal["vllm"] = "vllm"

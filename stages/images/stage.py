@@ -67,7 +67,7 @@ class Images(GlobalStage):
     """Read pairs of image and text, and filter the images."""
 
     name: ClassVar[str] = "images"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: PairReader = PairReader()

@@ -36,6 +36,7 @@ SCHEMA = extended(
     TITLE,
     pa.field("pages", pa.int32()),
     pa.field("pieces", pa.list_(PIECE)),
+    pa.field("requests", pa.int32()),
     pa.field("prompt_tokens", pa.int32()),  # of all requests, as the engine counts
     pa.field("output_tokens", pa.int32()),
 )
@@ -68,7 +69,8 @@ class Document:
     text: str = ""
     pages: int = 0
     pieces: list[dict[str, Any]] = field(default_factory=list)
-    asked: int = 0
+    asked: int = 0  # requests, and pages that could not be asked about
+    requests: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
     rejection: Rejection | None = None  # of the whole scan
@@ -94,6 +96,7 @@ class Document:
         for number, ((box, before), request) in enumerate(asked):
             answer = page.answers[number]
             self.asked += 1
+            self.requests += 1
             self.prompt_tokens += answer.n_prompt_tokens
             self.output_tokens += answer.n_output_tokens
             found = usable(answer, self.prompt, ("",), 0, request.seed)
@@ -164,6 +167,7 @@ class Document:
             "lineage": lineage or ({"parent": parent} if parent else None),
             "pages": self.pages or None,
             "pieces": self.pieces or None,
+            "requests": self.requests,
             "prompt_tokens": self.prompt_tokens,
             "output_tokens": self.output_tokens,
         }
