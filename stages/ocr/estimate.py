@@ -1,9 +1,10 @@
 """What a run will ask, from a sample, for `corpusmill ocr --estimate`.
 
 Some files are drawn. Some pages of their scans are looked at as the run looks at them, so requests
-are counted. A file stands for the others by its size, a page for the others of its scan. No model
-is asked. Tokens come from a run before (`stages.synthesize.usage`). Without one they are a guess by
-the size of the images and the letters on them.
+are counted. No model is asked. The files that were drawn stand for the others: for documents by
+their number, and for pages by their size, because long scans are large. Tokens come from a run
+before (`stages.synthesize.usage`). Without one they are a guess by the size of the images and the
+letters on them.
 """
 
 import io
@@ -43,12 +44,14 @@ class _Sums:
         self.scans = self.documents = self.pages = self.requests = 0.0
         self.prompt = self.output = self.most = 0.0
 
-    def add(self, pages: Sequence[AskedPage], weight: float) -> None:
-        """Add a scan by some of its pages. weight: how many scans it stands for."""
-        self.scans += weight
-        self.documents += weight * any(page.asked for page in pages)
+    def add(self, pages: Sequence[AskedPage], scans: float, each: float) -> None:
+        """Add a scan by some of its pages. scans: that it stands for. each: pages that each of its
+        own stands for.
+        """
+        self.scans += scans
+        self.documents += scans * any(page.asked for page in pages)
         for page in pages:
-            stands_for = weight * page.of / len(pages)
+            stands_for = each * page.of / len(pages)
             self.pages += stands_for * bool(page.asked)
             for request in page.asked:
                 self.requests += stands_for
@@ -74,13 +77,14 @@ def lines(
     sample: pages to look at, about. used: rows, requests and tokens of a run before; may be empty.
     """
     chosen = sorted(files, key=lambda file: seed_for("estimate", file.path))[:_FILES]
-    others = sum(file.size for file in files) / max(1, sum(file.size for file in chosen))
+    by_number = len(files) / max(1, len(chosen))
+    by_size = sum(file.size for file in files) / max(1, sum(file.size for file in chosen))
     sums, sampled = _Sums(used), 0
     for file in chosen:
         scans, share = _sampled(settings, file, max(_PAGES, sample // len(chosen)))
         sampled += len(scans)
         for pages in scans:
-            sums.add(pages, others / share)
+            sums.add(pages, by_number / share, by_size / share)
     line = Line(
         prompt=settings.loaded_prompt().name,
         documents=round(sums.documents),
