@@ -27,8 +27,8 @@ from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
 
 PIECE = 3000  # characters: no document fills a shard alone
-TEXT_PIECE = 2.2  # characters of a row without an image for each token of a row
-TEXT_SHARE = 0.15  # rows without an image for each with one
+TEXT_SHARE = 0.14  # of the rows have no image, and text to the end
+TOKEN = 1.9  # characters, about
 SHARD_PAGES = 450  # about: a few seconds of one core
 SHORT_SHARE = 0.15  # of the text is on short pages: about a third of the pages
 SHORTEST = 4  # characters
@@ -110,11 +110,14 @@ def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
     """The folders of at most `most` shards, each with documents to draw, documents whose words are
     names on charts, and texts to read as such.
 
-    Random letters are a fifth of what is drawn. A share is cut short: a model that begins with
-    whole pages takes much longer to find out where to read on.
+    These texts are longer than a row, so that `pack` fills rows with them: a language model that
+    learns from half rows forgets what stands further back. Random letters are a fifth of what is
+    drawn. A share is cut short: a model that begins with whole pages takes much longer to find out
+    where to read on.
     """
     cut = list(pieces(rows, PIECE))
     random.Random(0).shuffle(cut)
+    long = [row for row in cut if len(row["text"]) > PIECE / 2]
     each = max(1, round(SHARD_PAGES * drawing.characters / PIECE))
     folders = []
     for number, start in enumerate(range(0, min(len(cut), most * each), each)):
@@ -128,14 +131,17 @@ def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
         rng.shuffle(drawn)
         short = round(SHORT_SHARE * len(drawn))
         drawn = [*drawn[short:], *pieces(drawn[:short], drawing.characters, rng)]
-        plain = list(pieces(here, round(TEXT_PIECE * drawing.longest)))
-        wanted = round(TEXT_SHARE * size * (1 + RANDOM_SHARE) / drawing.characters)
-        chosen = rng.sample(plain, min(len(plain), wanted))
-        chosen = [{**row, "id": f"{row['id']}/text"} for row in chosen]
+        images = size * (1 + RANDOM_SHARE) / drawing.characters + SHARD_CHARTS
+        wanted = images * TEXT_SHARE / (1 - TEXT_SHARE) * TOKEN * drawing.longest
+        plain: Rows = []
+        while wanted > 0:
+            row = rng.choice(long)
+            plain.append({**row, "id": f"{row['id']}/text/{len(plain)}"})
+            wanted -= len(row["text"])
         folders.append(folder / f"{number:04d}")
         write(folders[-1] / "drawn.parquet", drawn)
         write(folders[-1] / "charts.parquet", here)
-        write(folders[-1] / "plain.parquet", chosen)
+        write(folders[-1] / "plain.parquet", plain)
     return folders
 
 

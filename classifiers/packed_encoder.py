@@ -3,7 +3,8 @@
 A batch is one long row of tokens. Each text attends to itself alone, so the row needs no padding
 and no mask. Three more things save time. Query, key and value come from one product. torch.compile
 joins what lies between the products into few kernels. And where only the first token's vector is
-wanted (`cls`), the last layer computes only that.
+wanted (`cls`), the last layer computes only that, from texts of one length even without keys and
+values of the other tokens.
 
 It takes the weights and modules of a transformers model: BERT and RoBERTa with its relatives, which
 are most published scorers. Others run as transformers has them (`encoder`).
@@ -11,22 +12,19 @@ are most published scorers. Others run as transformers has them (`encoder`).
 Shapes: T tokens of N texts, H width, A heads, D = H / A.
 """
 
-import logging
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import torch
+from corpusmill.classifiers.compiled import Compiled
+from corpusmill.classifiers.encoder import Pooling
+from corpusmill.classifiers.tokenising import Ids
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
-
-Ids = np.typing.NDArray[np.int32]
-Pooling = Literal["mean", "cls"]
 
 # What positions go by: BERT counts from 0. RoBERTa counts from the padding token's id plus 1, and a
 # padding token in a text has that id as its position and is not counted.
@@ -89,7 +87,8 @@ class PackedEncoder:
     torch.compile, which takes some seconds for a shape once a process. joined_gelu: GELU in the
     product before it, by its tanh formula (off by 5e-4 at most, less than bfloat16 rounds an input
     of 2 to). alike: texts of one length by PyTorch's own attention, which is faster than that for
-    mixed lengths.
+    mixed lengths. folded: with `cls` and texts of one length, the last layer makes no keys and
+    values; their weights are applied to the one query of a text and to its result.
     """
 
     def __init__(
@@ -99,9 +98,11 @@ class PackedEncoder:
         compiled: bool = True,
         joined_gelu: bool = True,
         alike: bool = True,
+        folded: bool = True,
     ) -> None:
         config = body.config
         self.body, self.heads, self.alike = body, config.num_attention_heads, alike
+        self.folded = folded
         self.joined_gelu = joined_gelu and config.hidden_act == "gelu"
         self._after = _compiled_after() if compiled else _after_attention
         self._embeddings = _compiled_embedded() if compiled else _embedded
@@ -137,9 +138,14 @@ class PackedEncoder:
         width = x_TH.shape[-1]
         first_NH = x_TH[batch.starts[:-1]]
         (q,) = self._split(functional.linear(first_NH, weight[:width], bias[:width]), 1)
-        k, v = self._split(functional.linear(x_TH, weight[width:], bias[width:]), 2)
-        ones = torch.arange(len(batch.starts), dtype=torch.int32, device=x_TH.device)
-        attended = self._attend(q, k, v, batch, ones)
+        if batch.length is not None and self.alike and self.folded:
+            x_NLH = x_TH.view(-1, batch.length, width)
+            _, key, value = weight.view(3, self.heads, -1, width)
+            attended = _attend_folded(q, x_NLH, key, value) + bias[2 * width :]
+        else:
+            k, v = self._split(functional.linear(x_TH, weight[width:], bias[width:]), 2)
+            ones = torch.arange(len(batch.starts), dtype=torch.int32, device=x_TH.device)
+            attended = self._attend(q, k, v, batch, ones)
         return _after_attention(layer, first_NH, attended, self.joined_gelu)
 
     def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
@@ -166,6 +172,20 @@ class PackedEncoder:
             assert isinstance(mixed, Tensor)
             return mixed.flatten(1)
         return _attend_one_by_one(q_TAD, k_TAD, v_TAD, starts_q.tolist(), batch.starts.tolist())
+
+
+def _attend_folded(q_NAD: Tensor, x_NLH: Tensor, key_ADH: Tensor, value_ADH: Tensor) -> Tensor:
+    """Attention of one query of each text without its keys and values, [N, H].
+
+    q . (K x) = (K' q) . x, and the sum of weights times V x is V times the sum of weights times x.
+    The bias of the keys adds the same to all scores, so softmax drops it. That of the values is
+    left to the caller.
+    """
+    q_NAH = torch.bmm(q_NAD.transpose(0, 1), key_ADH).transpose(0, 1)
+    scores_NAL = torch.bmm(q_NAH, x_NLH.transpose(1, 2)).float() * q_NAD.shape[-1] ** -0.5
+    mean_NAH = torch.bmm(scores_NAL.softmax(-1).to(x_NLH.dtype), x_NLH)
+    found_AND = torch.bmm(mean_NAH.transpose(0, 1), value_ADH.transpose(1, 2))
+    return found_AND.transpose(0, 1).flatten(1)
 
 
 def _attend_one_by_one(
@@ -208,45 +228,12 @@ def _after_attention(layer: Any, x: Tensor, attended: Tensor, joined_gelu: bool)
     return found
 
 
-class _Compiled:
-    """A function by torch.compile, or as it is in a process where the compiler fails.
-
-    It fails in images without a C compiler or without Python's headers.
-    """
-
-    fails: ClassVar[bool] = False
-
-    def __init__(self, function: Callable[..., Tensor]) -> None:
-        self._plain, self._compiled = function, torch.compile(function)
-
-    def __call__(self, *arguments: Any) -> Tensor:
-        if not _Compiled.fails:
-            try:
-                return self._compiled(*arguments)
-            except (RuntimeError, subprocess.CalledProcessError) as error:
-                if not _is_of_compiler(error):
-                    raise
-                _Compiled.fails = True
-                logging.getLogger(__name__).warning(
-                    "torch.compile failed, the encoder runs without it, more slowly; a C compiler "
-                    "and Python's headers mend that (%s)",
-                    str(error).splitlines()[0],
-                )
-        return self._plain(*arguments)
-
-
-def _is_of_compiler(error: Exception) -> bool:
-    """Triton compiles its launcher at the first call, so not all faults are torch.compile's."""
-    kinds = (TorchDynamoException, subprocess.CalledProcessError)
-    return isinstance(error, kinds) or "C compiler" in str(error)
-
-
 # Compiled once a process: all layers and models of one shape share the code.
 @cache
-def _compiled_after() -> _Compiled:
-    return _Compiled(_after_attention)
+def _compiled_after() -> Compiled:
+    return Compiled(_after_attention)
 
 
 @cache
-def _compiled_embedded() -> _Compiled:
-    return _Compiled(_embedded)
+def _compiled_embedded() -> Compiled:
+    return Compiled(_embedded)

@@ -44,7 +44,7 @@ class Evaluate(GlobalStage):
     """Measure a model on tasks and on held-out text."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "items"
@@ -186,6 +186,11 @@ class Evaluate(GlobalStage):
                 f"the model only {model.vocabulary}",
                 "set evaluate.tokenizer to the tokenizer that the model was trained with",
             )
+        if self.context and model.positions and self.context > model.positions:
+            raise ModelError(
+                f"evaluate.context is {self.context}, the model has {model.positions} positions",
+                f"set it to {model.positions} or less",
+            )
         bos = tokenizer.bos if tokenizer.bos is not None else tokenizer.eos
         eos = tokenizer.eos if tokenizer.eos is not None else tokenizer.bos
         assert bos is not None
@@ -241,6 +246,8 @@ def _evaluate(settings: Evaluate, model: tuple[str, ...], shard: Shard) -> list[
         "kind": task.kind,
         "lines": [line.as_json() for line in summary(task.kind, records)],
         "unscored": {**account.excluded, **account.failures},
+        "first_unscored": _first_unscored(records),
+        "unused": questions.unused,
     }
     shard.file(SUMMARY, f"{task.name}.json", json.dumps(figures, indent=1).encode() + b"\n")
     return [account]
@@ -274,6 +281,15 @@ def _scored(
             f"the model ran out of GPU memory in {task.name}",
             "set a smaller evaluate.batch_tokens or evaluate.generate_batch",
         ) from error
+
+
+def _first_unscored(records: "Sequence[Record]") -> dict[str, str]:
+    """Of each reason for no score, the first item with its facts."""
+    found: dict[str, str] = {}
+    for record in records:
+        if record.get("reason"):
+            found.setdefault(record["reason"], f"row {record['row']}: {record['detail']}")
+    return found
 
 
 def _account(shard: Shard, records: "Sequence[Record]", questions: Questions) -> Counts:

@@ -50,7 +50,9 @@ Format = Literal["auto", "warc", "arc", "jsonl", "parquet", "text", "pdf"]
 
 
 class ReaderSettings(Settings):
-    """How input files become records. Column names are taken as they stand: nothing is guessed."""
+    """How input files become records. Column names are taken as they stand: nothing is guessed.
+    A dot leads into an object: `metadata.url`.
+    """
 
     format: Format = "auto"
     """`auto` tells WARC, WET, ARC, JSON lines, Parquet and text apart by name and content. pdf:

@@ -5,14 +5,14 @@ shows whether a model reads letters, or has learnt shapes by heart.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.model_files import local_path
-from PIL import ImageFont
+from PIL import Image, ImageFont
 
 SUFFIXES = {".ttf", ".otf", ".ttc"}
 UNKNOWN = "\U0010ffff"  # no font has it, so it shows the box for missing letters
@@ -57,11 +57,36 @@ def advance(path: str, size: int, letter: str) -> float:
     return sized(path, size).getlength(letter)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """A letter's grey levels. left, top: of the image, from where the letter and its line begin."""
+
+    image: Image.Image
+    left: int
+    top: int
+
+
+@lru_cache(maxsize=1 << 16)
+def shape(path: str, size: int, letter: str) -> Shape | None:
+    """What the font draws for the letter; None for a blank. FreeType is asked once: it takes most
+    of the time for fitting outlines to pixels.
+    """
+    mask, (left, top) = sized(path, size).getmask2(letter)
+    if not all(mask.size):
+        return None
+    return Shape(Image.frombytes("L", mask.size, bytes(mask)), left, top)
+
+
 @lru_cache(maxsize=1 << 16)
 def draws(path: str, letter: str) -> bool:
     """Whether the font has a shape for the letter."""
-    font = sized(path, 16)
-    return bytes(font.getmask(letter)) != bytes(font.getmask(UNKNOWN))
+    return bytes(sized(path, 16).getmask(letter)) != _box(path)
+
+
+@cache
+def _box(path: str) -> bytes:
+    """What the font draws for a letter that it lacks."""
+    return bytes(sized(path, 16).getmask(UNKNOWN))
 
 
 def draws_all(path: str, letters: Set[str]) -> bool:
@@ -78,6 +103,35 @@ def draws_all(path: str, letters: Set[str]) -> bool:
 def _drawn(path: str) -> set[str]:
     """Letters that the font is known to draw; `draws_all` adds to it."""
     return set()
+
+
+class Coverage:
+    """Which faces draw all letters of a text. Each face is asked about a letter once."""
+
+    def __init__(self, faces: Sequence[Face]) -> None:
+        self.faces = tuple(faces)
+        self._with: dict[str, int] = {}  # letter -> a bit for each face that draws it
+
+    def able(self, text: str) -> list[Face]:
+        """The faces that draw every letter of the text."""
+        able = (1 << len(self.faces)) - 1
+        for letter in set(text):
+            if not letter.isspace():
+                able &= self._faces_with(letter)
+        return [face for number, face in enumerate(self.faces) if able >> number & 1]
+
+    def _faces_with(self, letter: str) -> int:
+        bits = self._with.get(letter)
+        if bits is None:
+            bits = sum(draws(face.path, letter) << n for n, face in enumerate(self.faces))
+            self._with[letter] = bits
+        return bits
+
+
+@lru_cache(maxsize=8)
+def coverage(faces: tuple[Face, ...]) -> Coverage:
+    """That of the faces, kept from one document to the next."""
+    return Coverage(faces)
 
 
 def _files(places: Iterable[str]) -> Iterator[Path]:

@@ -6,12 +6,15 @@ lines look like it, so that source files keep their lines.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, get_args
 
 Kind = Literal["prose", "heading", "code", "table"]
-Measure = Callable[[str, Kind], float]  # width in pixels of a string in the font of a kind
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Measure = Callable[[str, Kind], float]  # width in pixels of a letter in the font of a kind
 
 WORD = re.compile(r"\S+")
 FENCE = re.compile(r"\s*(```|~~~)")
@@ -41,8 +44,13 @@ class Line:
     first: bool
 
 
-def blocks(text: str, start: int = 0) -> Iterator[Block]:
-    """The blocks of the text that end behind `start`, in order."""
+@lru_cache(maxsize=1)
+def blocks(text: str) -> tuple[Block, ...]:
+    """The blocks of the text, in order. Those of the last text are kept for its next page."""
+    return tuple(_blocks(text))
+
+
+def _blocks(text: str) -> Iterator[Block]:
     in_code = False
     paragraph: list[Block] = []
     at = 0
@@ -53,12 +61,12 @@ def blocks(text: str, start: int = 0) -> Iterator[Block]:
         if kind == "prose":
             paragraph.append(Block("prose", begin, at))
             continue
-        yield from _ended(text, paragraph, start)
+        yield from _ended(text, paragraph)
         paragraph = []
         in_code ^= fence
-        if kind is not None and at > start:
+        if kind is not None:
             yield Block(kind, begin, at)
-    yield from _ended(text, paragraph, start)
+    yield from _ended(text, paragraph)
 
 
 def _kind(line: str) -> Kind | None:
@@ -71,22 +79,22 @@ def _kind(line: str) -> Kind | None:
     return "heading" if HEADING.match(content) else "prose"
 
 
-def _ended(text: str, lines: list[Block], start: int) -> Iterator[Block]:
+def _ended(text: str, lines: list[Block]) -> Iterator[Block]:
     """A paragraph as one block, or as lines of code."""
-    if not lines or lines[-1].end <= start:
+    if not lines:
         return
     alike = sum(CODE_LINE.search(text[line.start : line.end]) is not None for line in lines)
     if 2 * alike <= len(lines):
         yield Block("prose", lines[0].start, lines[-1].end)
         return
     for line in lines:
-        if line.end > start:
-            yield Block("code", line.start, line.end)
+        yield Block("code", line.start, line.end)
 
 
 def wrapped(text: str, start: int, width: float, measure: Measure) -> Iterator[Line]:
     """Lines of at most `width` pixels from the text behind `start`, in order."""
-    for block in blocks(text, start):
+    found = blocks(text)
+    for block in found[bisect_right(found, start, key=lambda block: block.end) :]:
         begin = max(block.start, start)
         if block.kind in ("prose", "heading"):
             yield from _words(text, block, begin, width, measure)
@@ -104,8 +112,7 @@ def _words(text: str, block: Block, begin: int, width: float, measure: Measure) 
     used, since, until = 0.0, begin, begin
     first = not text[block.start : begin].strip("# ")
     for match in WORD.finditer(text, begin, block.end):
-        for piece, at in _pieces(match.group(), match.start(), width, block.kind, measure):
-            needed = measure(piece, block.kind)
+        for piece, at, needed in _pieces(match.group(), match.start(), width, block.kind, measure):
             if words and used + space + needed > width:
                 yield Line(" ".join(words), block.kind, since, until, first)
                 words, used, first = [], 0.0, False
@@ -121,22 +128,23 @@ def _words(text: str, block: Block, begin: int, width: float, measure: Measure) 
 def _cut(text: str, block: Block, begin: int, width: float, measure: Measure) -> Iterator[Line]:
     """A line of code or of a table, cut where it is wider than the page."""
     content = text[begin : block.end].rstrip().replace("\t", " ")
-    for number, (piece, at) in enumerate(_pieces(content, begin, width, block.kind, measure)):
+    for number, (piece, at, _) in enumerate(_pieces(content, begin, width, block.kind, measure)):
         end = min(block.end, at + len(piece))
         yield Line(piece, block.kind, at, end, number == 0 and begin == block.start)
 
 
 def _pieces(
     word: str, at: int, width: float, kind: Kind, measure: Measure
-) -> Iterator[tuple[str, int]]:
-    """The word, or parts of it that fit, with their places."""
-    while measure(word, kind) > width and len(word) > 1:
-        fits = len(word)
-        while fits > 1 and measure(word[:fits], kind) > width:
-            fits = min(fits - 1, max(1, int(fits * width / measure(word[:fits], kind))))
-        yield word[:fits], at
-        word, at = word[fits:], at + fits
-    yield word, at
+) -> Iterator[tuple[str, int, float]]:
+    """The word, or parts of it that fit, with their places and widths."""
+    begin, used = 0, 0.0
+    for number, letter in enumerate(word):
+        needed = measure(letter, kind)
+        if used + needed > width and number > begin:
+            yield word[begin:number], at + begin, used
+            begin, used = number, 0.0
+        used += needed
+    yield word[begin:], at + begin, used
 
 
 def page_text(lines: list[Line]) -> str:

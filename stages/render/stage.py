@@ -44,7 +44,7 @@ from corpusmill.stages.contract import (
 )
 from corpusmill.stages.readers.documents import count_reasons, input_shards
 from corpusmill.stages.render.chart import Chart, Charts, chart, check_room, draw_shapes
-from corpusmill.stages.render.fonts import Face, draws, draws_all, find_faces
+from corpusmill.stages.render.fonts import Face, coverage, draws, draws_all, find_faces
 from corpusmill.stages.render.lines import Kind, page_text
 from corpusmill.stages.render.page import (
     Letters,
@@ -69,7 +69,7 @@ class Render(GlobalStage):
     """Draw documents as page images with their text."""
 
     name: ClassVar[str] = "render"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
@@ -187,10 +187,11 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
     """The pages of a document. Pages with letters that no font has are left out."""
     paper = settings.paper
     start = number = drawn = 0
+    drawable = coverage(tuple(faces))
     while start < len(text) and (settings.max_pages is None or drawn < settings.max_pages):
         rng = np.random.default_rng(seed_for(name, "page", number, settings.seed))
         number += 1
-        able = _able(text[start : start + paper.most_letters], faces)
+        able = drawable.able(text[start : start + paper.most_letters])
         look = draw_look(rng, able or faces, paper)
         placed = fill(text, start, look, paper)
         if not placed:
@@ -216,7 +217,7 @@ def chart_pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -
     assert settings.charts is not None
     paper = settings.paper
     start = number = drawn = missed = 0
-    numbered = _able(DIGITS, faces)
+    numbered = coverage(tuple(faces)).able(DIGITS)
     while numbered and missed < MISSES and drawn != settings.max_pages:
         rng = np.random.default_rng(seed_for(name, "chart", number, settings.seed))
         number += 1
@@ -239,12 +240,6 @@ def chart_pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -
             letters(shown.labels, look, paper),
             shown,
         )
-
-
-def _able(text: str, faces: Sequence[Face]) -> list[Face]:
-    """The faces that draw every letter of the text."""
-    letters = {letter for letter in set(text) if not letter.isspace()}
-    return [face for face in faces if draws_all(face.path, letters)]
 
 
 def _shows(placed: Sequence[PlacedLine], path_of: Callable[[Kind], str]) -> bool:
@@ -292,7 +287,7 @@ def _excluded(document: dict[str, Any], faces: Sequence[Face], settings: Render)
         ),
         None,
     )
-    if settings.charts is not None and not _able(DIGITS, faces):
+    if settings.charts is not None and not coverage(tuple(faces)).able(DIGITS):
         reason, detail = "render.no_font", "no font has all digits"
     elif missing is not None:
         reason, detail = "render.no_font", f"no font has {missing!r} (U+{ord(missing):04X})"

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.manifests.schema import excluded
 from corpusmill.stages.columns.cuts import cuts_field, with_cuts
+from corpusmill.stages.columns.linked import refuse_linked
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.sections.find import wanted_sections
 
@@ -47,7 +48,11 @@ class Sections(MapStage):
         return (CUTS, REMOVED_BYTES)
 
     def apply(self, table: pa.Table) -> Outcome:
-        """The rows without these sections. One that held nothing else is excluded."""
+        """The rows without these sections. One that held nothing else is excluded.
+
+        Raises InputError if it would leave sections in the column `linked`.
+        """
+        refuse_linked(table, self.name)
         texts: list[str] = []
         cuts: list[list[dict[str, Any]] | None] = []
         for text in table["text"].to_pylist():

@@ -85,7 +85,7 @@ class Train(VisionTrainConfig, GlobalStage):
         if not here:
             return
         self.refuse_missing_packages()
-        needs_gpu = self.device not in ("auto", "cpu") or self.cuda_graph
+        needs_gpu = self.device not in ("auto", "cpu") or self.cuda_graph is True
         if needs_gpu or self.num_workers > 1 or self.precision != "plain":
             from corpusmill.trainer.ranks import refuse_machine
 
@@ -147,8 +147,12 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
             raise CorpusmillError(f"{artifact.path} holds no tokens", "run pack on it first")
         shard.count_rows(artifact, footer.num_rows)
 
+    notes: list[str] = []
+
     def on_step(record: StepRecord) -> None:
-        shard.report(record.step, record.steps, f"steps, loss {record.loss:.3f}")
+        notes.extend([record.note] if record.note else [])
+        text = "; ".join([f"steps, loss {record.loss:.3f}", *notes])
+        shard.report(record.step, record.steps, text)
 
     for key in settings.start_folders:
         source = getattr(settings, key)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.stages.render.fonts import draws, find_faces
-from corpusmill.stages.render.page import Paper
+from corpusmill.stages.render.fonts import Coverage, draws, draws_all, find_faces, sized
+from corpusmill.stages.render.lines import Line
+from corpusmill.stages.render.page import Paper, PlacedLine, draw_look, image
 from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.stages.small_corpus import documents, rows_of, run, write_shard
 
@@ -73,6 +74,28 @@ def test_every_letter_has_its_place_on_the_turned_page(faces):
         ]
         assert len(on_ink) > 50
         assert np.mean(on_ink) > 0.98
+
+
+def test_a_line_looks_as_pillow_draws_it(faces):
+    even = {"max_noise": 0, "max_blur": 0, "max_rotation": 0, "min_jpeg_quality": None}
+    paper = Paper(**SMALL | even)
+    text = "AV To fi jgy, (0) Wé'"
+    for face in faces:
+        look = draw_look(np.random.default_rng(3), [face], paper)
+        line = PlacedLine(Line(text, "prose", 0, len(text), True), 7, 30)
+        ours = Image.open(io.BytesIO(image([line], look, paper)))
+        pillows = Image.new("L", ours.size, look.ground)
+        font = sized(face.path, look.size)
+        ImageDraw.Draw(pillows).text((7, 30), text, fill=look.ink, font=font)
+        apart = np.asarray(ours, dtype=int) - np.asarray(pillows)
+        assert np.abs(apart).max() <= 8  # grey levels, where two letters touch
+
+
+def test_coverage_agrees_with_each_face(faces):
+    covered = Coverage(faces)
+    for text in ("plain", "Größe √2", "Привет, мир", "漢字", "\ue123", " \t\n"):
+        letters = {letter for letter in text if not letter.isspace()}
+        assert covered.able(text) == [face for face in faces if draws_all(face.path, letters)]
 
 
 def test_the_same_document_gives_the_same_bytes(settings, faces):
