@@ -40,8 +40,8 @@ import torch  # noqa: E402
 from corpusmill.classifiers import packed_encoder  # noqa: E402
 from corpusmill.classifiers.embedding import EmbeddingScorer  # noqa: E402
 from corpusmill.classifiers.encoder import EncoderSettings, embed  # noqa: E402
-from corpusmill.classifiers.packed_batches import tokenised  # noqa: E402
 from corpusmill.classifiers.packed_encoder import PackedEncoder, packed  # noqa: E402
+from corpusmill.classifiers.tokenising import tokenised  # noqa: E402
 from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 

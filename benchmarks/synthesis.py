@@ -1,7 +1,7 @@
 """The speed of `synthesize` beside that of the bare engine, with the same requests in the same run.
 
-    python benchmarks/synthesis.py [--parts engine,order,openai,kills,queue] [--model tiny]
-        [--documents FILE] [--most N] [--output N] [--repeats N] [--fp8] [--eager] [--ngram METHOD]
+    python benchmarks/synthesis.py [--parts PART,PART] [--model tiny] [--documents FILE]
+        [--most N] [--output N] [--repeats N] [--fp8] [--eager] [--ngram METHOD] [--cache-gib N]
 
 - `engine`: the whole stage (it reads Parquet, plans, asks, filters, writes) against the bare
   engine, which gets all requests at once and whose answers are thrown away. `engine_ratio`,
@@ -15,8 +15,13 @@
   uninterrupted run. `duplicated_requests` is the share of requests that were answered twice.
 - `queue`: `--queue` documents in one shard, of which `--answers` are answered.
   `driver_peak_mb.queue`, and `driver_growth_mb.queue` over the last three quarters.
-- `offline`: the requests of `engine` through `vllm.LLM`, which starts an engine of its own. Give it
-  alone. `offline_tokens_s`.
+- `offline`: the stage against `vllm.LLM`, vLLM's own class for work offline, with the requests of
+  `engine`. `offline_ratio`, `offline_tokens_s`.
+- `speculation`: `rephrase` of all documents by the tiny model, without and with guesses of copied
+  spans (`--ngram`). `speculation_ratio`, `accepted_share` of the guessed tokens.
+
+The engines of `offline` and `speculation` start together and take turns
+(`benchmarks/synthesis_sides.py`). Each has a cache of `--cache-gib`, the tiny model 10 at most.
 
 One vLLM engine is started for `engine` and `order`. Its prefix cache is emptied before each
 measurement. `tiny` is the shipped model. `smollm2-1.7b` has that model's shape and random weights,
@@ -39,12 +44,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT.parent), str(ROOT)]
 
-import psutil  # noqa: E402
 from corpusmill.stages.engines.vllm import VLLMEngine  # noqa: E402
 from corpusmill.stages.synthesize.stage import Synthesize  # noqa: E402
 
 from benchmarks import synthesis_vllm as bare_engine  # noqa: E402 - the checkout is the package
+from benchmarks.synthesis_sides import FREE_SHARE, Side, end, measured  # noqa: E402
 from benchmarks.synthesis_vllm import SHAPES, Counting, Rows, Tally  # noqa: E402
+
+TINY_CACHE_GIB = 10
 
 
 def row_of(name: str, tally: Tally) -> None:
@@ -61,13 +68,6 @@ def settings_of(options: argparse.Namespace, rows: Rows, work: Path) -> Synthesi
         arguments["load_format"] = "dummy"
     if options.fp8:
         arguments |= {"quantization": "fp8", "kv_cache_dtype": "fp8"}
-    if options.ngram:
-        arguments["speculative_config"] = {
-            "method": options.ngram,
-            "num_speculative_tokens": 4,
-            "prompt_lookup_max": 4,
-            "prompt_lookup_min": 2,
-        }
     texts = [row["text"] for row in rows]
     engine = VLLMEngine(
         model=bare_engine.model_folder(options.model, texts, work / "model"),
@@ -77,6 +77,16 @@ def settings_of(options: argparse.Namespace, rows: Rows, work: Path) -> Synthesi
         arguments=arguments or None,
     )
     return Synthesize(engine=engine, routes=bare_engine.capped(options.output, work / "prompts"))
+
+
+def with_arguments(settings: Synthesize, **arguments: Any) -> Synthesize:
+    """The same with further engine arguments. A size for the cache stands in for a share."""
+    engine = settings.engine
+    assert isinstance(engine, VLLMEngine)
+    changed: dict[str, Any] = {"arguments": {**(engine.arguments or {}), **arguments}}
+    if "kv_cache_memory_bytes" in arguments:
+        changed["gpu_memory_utilization"] = FREE_SHARE
+    return settings.model_copy(update={"engine": engine.model_copy(update=changed)})
 
 
 def engine_part(
@@ -115,19 +125,82 @@ def order_part(
     }
 
 
+def sides_of(options: argparse.Namespace, rows: Rows, parts: set[str], work: Path) -> list[Side]:
+    """The engines of `offline` and `speculation`."""
+    found = []
+    if "offline" in parts:
+        settings = settings_of(options, rows, work)
+        settings = with_arguments(settings, kv_cache_memory_bytes=options.cache_gib << 30)
+        found += [
+            Side("vllm.LLM", "offline", settings, rows),
+            Side("pipeline", "stage", settings, rows),
+        ]
+    if "speculation" in parts:
+        tiny = argparse.Namespace(**{**vars(options), "model": "tiny", "fp8": False})
+        (work / "tiny").mkdir()
+        settings = settings_of(tiny, rows, work / "tiny")
+        rephrase = dict.fromkeys(settings.routes, settings.routes["low"])
+        settings = settings.model_copy(update={"routes": rephrase})
+        settings = with_arguments(
+            settings,
+            kv_cache_memory_bytes=min(options.cache_gib, TINY_CACHE_GIB) << 30,
+            disable_log_stats=False,
+        )
+        guessing = with_arguments(settings, speculative_config=speculation(options.ngram))
+        found += [
+            Side("without guesses", "stage", settings, rows),
+            Side("with guesses", "stage", guessing, rows),
+        ]
+    return found
+
+
+def speculation(method: str) -> dict[str, Any]:
+    """vLLM's settings for guesses of spans that the prompt holds."""
+    return {
+        "method": method,
+        "num_speculative_tokens": 4,
+        "prompt_lookup_max": 4,
+        "prompt_lookup_min": 2,
+    }
+
+
+def sides_part(
+    options: argparse.Namespace, rows: Rows, parts: set[str], work: Path
+) -> dict[str, Any]:
+    sides = sides_of(options, rows, parts, work)
+    tallies: dict[str, list[Tally]] = {}
+    for name, tally in measured(sides, options.repeats, options.wait, work):
+        row_of(name, tally)
+        tallies.setdefault(name, []).append(tally)
+    speeds = {name: median(each.tokens_s for each in found) for name, found in tallies.items()}
+    figures: dict[str, Any] = {}
+    if {"vllm.LLM", "pipeline"} <= set(speeds):
+        figures["offline_tokens_s"] = round(speeds["vllm.LLM"])
+        figures["offline_ratio"] = round(speeds["pipeline"] / speeds["vllm.LLM"], 3)
+    if {"without guesses", "with guesses"} <= set(speeds):
+        figures["speculation_ratio"] = round(speeds["with guesses"] / speeds["without guesses"], 3)
+        guessed, right = (
+            sum(getattr(tally, of) for tally in tallies["with guesses"])
+            for of in ("guessed", "accepted")
+        )
+        figures["guessed_tokens"] = guessed
+        figures["accepted_share"] = round(right / guessed, 3) if guessed else None
+    return figures
+
+
 def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Run the parts and print their rows. Returns the figures of the last line."""
     parts = set(options.parts.split(","))
     figures: dict[str, Any] = {}
-    if parts & {"engine", "order", "offline", "openai"}:
+    if parts & {"engine", "order", "offline", "speculation", "openai"}:
         rows = bare_engine.documents(options.documents, options.most)
-        settings = settings_of(options, rows, work)
         print("| | requests | tokens in | from cache | tokens out | s | tokens out/s | driver MB |")
         print("|---|---|---|---|---|---|---|---|", flush=True)
-    if "offline" in parts:
-        tally = bare_engine.offline(settings, rows)
-        row_of("vllm.LLM", tally)
-        figures["offline_tokens_s"] = round(tally.tokens_s)
+    if parts & {"offline", "speculation"}:
+        (work / "sides").mkdir()
+        figures |= sides_part(options, rows, parts, work / "sides")
+    if parts & {"engine", "order", "openai"}:
+        settings = settings_of(options, rows, work)
     if parts & {"engine", "order"}:
         model = bare_engine.started(settings)
         if "engine" in parts:
@@ -164,14 +237,14 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=20_000, help="after which `queue` ends")
     parser.add_argument("--fp8", action="store_true", help="weights and cache in FP8")
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs, no compilation")
-    parser.add_argument("--ngram", default="", help="ngram or ngram_gpu: guess copied spans")
+    parser.add_argument("--ngram", default="ngram_gpu", help="how `speculation` guesses; or ngram")
+    parser.add_argument("--cache-gib", type=int, default=1, help="of each engine that takes turns")
+    parser.add_argument("--wait", type=float, default=600, help="seconds, for a start or a turn")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(options, Path(folder))
     print(json.dumps(figures), flush=True)
-    # vLLM's own end may take minutes.
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
+    end(os.getpid())
     os._exit(0)
 
 

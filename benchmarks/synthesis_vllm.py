@@ -72,6 +72,8 @@ class Tally:
     output: int = 0
     seconds: float = field(default=0.0)
     peak_mb: float = 0.0
+    guessed: int = 0  # tokens, by speculation; counted if the engine keeps statistics
+    accepted: int = 0
 
     @property
     def tokens_s(self) -> float:
@@ -103,6 +105,7 @@ class Counting:
         done = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(done, self.tally))
         watcher.start()
+        before = _guesses()
         started = time.perf_counter()
         try:
             yield self.tally
@@ -110,6 +113,8 @@ class Counting:
             self.tally.seconds = time.perf_counter() - started
             done.set()
             watcher.join()
+            guessed, accepted = _guesses()
+            self.tally.guessed, self.tally.accepted = guessed - before[0], accepted - before[1]
 
     @staticmethod
     def _watch(done: threading.Event, tally: Tally) -> None:
@@ -119,6 +124,16 @@ class Counting:
             tally.peak_mb = max(tally.peak_mb, process.memory_info().rss / 1e6)
             if done.wait(0.2):
                 return
+
+
+def _guesses() -> tuple[int, int]:
+    """Tokens that speculation has guessed in this process, and those of them that were right."""
+    from vllm.v1.metrics.reader import Counter, get_metrics_snapshot
+
+    found = {each.name: each.value for each in get_metrics_snapshot() if isinstance(each, Counter)}
+    names = ("vllm:spec_decode_num_draft_tokens", "vllm:spec_decode_num_accepted_tokens")
+    guessed, accepted = (found.get(name, 0) for name in names)
+    return guessed, accepted
 
 
 def documents(path: str, most: int) -> Rows:
@@ -228,6 +243,13 @@ def pipeline(model: Counting, settings: Synthesize, rows: Rows) -> Tally:
     return tally
 
 
+def warm_up() -> list[Request]:
+    """Requests before the first measurement: many, and drawn as the prompts say, so that what is
+    compiled late is compiled now.
+    """
+    return [Request(tuple(range(5, 90)), (), 32, 0.5, 0.9, seed) for seed in range(256)]
+
+
 def started(settings: Synthesize) -> Counting:
     """The engine, after an answer. The stage finds it where it looks for a started one."""
     engine = settings.engine
@@ -236,35 +258,6 @@ def started(settings: Synthesize) -> Counting:
     model = Counting(engine.started())
     (settings_of_it,) = engines.running
     engines.running[settings_of_it] = model
-    # Many at a time, and drawn as the prompts say, so that what is compiled late is compiled now.
-    short = [Request(tuple(range(5, 90)), (), 32, 0.5, 0.9, seed) for seed in range(256)]
-    in_loop(_answered(model, engine, short))
+    in_loop(_answered(model, engine, warm_up()))
     print(f"engine started in {time.perf_counter() - began:.0f} s", flush=True)
     return model
-
-
-def offline(settings: Synthesize, rows: Rows) -> Tally:
-    """All requests through vLLM's own class for work offline."""
-    from vllm import LLM, SamplingParams
-
-    engine = settings.engine
-    assert isinstance(engine, VLLMEngine)
-    requests = planned(settings, rows)
-    began = time.perf_counter()
-    model = LLM(**json.loads(engine.arguments_of_vllm()))
-    print(f"engine started in {time.perf_counter() - began:.0f} s", flush=True)
-    sampling = [
-        SamplingParams(max_tokens=each.max_tokens, temperature=0.5, top_p=0.9, seed=each.seed)
-        for each in requests
-    ]
-    prompts: list[Any] = [{"prompt_token_ids": list(each.token_ids)} for each in requests]
-    model.generate(prompts[:1], sampling[:1], use_tqdm=False)
-    began = time.perf_counter()
-    answers = model.generate(prompts, sampling, use_tqdm=False)
-    return Tally(
-        len(answers),
-        sum(len(request.token_ids) for request in requests),
-        sum(answer.num_cached_tokens or 0 for answer in answers),
-        sum(len(answer.outputs[0].token_ids) for answer in answers),
-        time.perf_counter() - began,
-    )

@@ -11,12 +11,10 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from corpusmill.classifiers.encoder import (
-    EncoderSettings,
-    embed,
+from corpusmill.classifiers.encoder import EncoderSettings, embed, grade
+from corpusmill.classifiers.encoder_files import (
     encoder_digest,
     encoder_folder,
-    grade,
     has_classification_head,
 )
 from corpusmill.classifiers.linear import LinearModel, Scores, load_linear

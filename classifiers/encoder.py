@@ -1,46 +1,27 @@
 """A transformers encoder as frozen features: one vector for each text.
 
-Texts are tokenised, sorted by length, and run in batches of about equal token counts, to save
-padding. On a CPU, compute is float32 on one thread: a worker has one core, and one order of
-additions gives the same bits on a busy machine. oneDNN makes the products (`prepacked_linear`). On
-CUDA, compute is bfloat16, and BERT and its relatives run without padding (`packed_encoder`).
+Texts run in batches of about equal length, with padding (`padded_batches`). On a CPU, compute is
+float32 on one thread: a worker has one core, and one order of additions gives the same bits on a
+busy machine. oneDNN makes the products (`prepacked_linear`). On CUDA, compute is bfloat16, and BERT
+and its relatives run without padding (`packed_batches`).
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-from corpusmill.manifests import model_files
+from corpusmill.classifiers.encoder_files import encoder_digest, encoder_folder
+from corpusmill.classifiers.linear import Embeddings, Scores
+from corpusmill.classifiers.padded_batches import padded_rows
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.settings import Settings
 from pydantic import PositiveInt
 
-Embeddings = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from corpusmill.classifiers.packed_batches import Packer
 
-# Text beyond max_tokens times this is not tokenised. Real text has fewer characters a token.
-CHARACTERS_PER_TOKEN = 32
-_BLOCK = 512  # texts tokenised at a time
-_BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tokenizer.model",
-)
-_WEIGHT_SUFFIXES = (".safetensors", ".bin")
-ENCODER = model_files.Kind(
-    noun="encoder",
-    patterns=("*.json", "*.txt", "*.model", "*.safetensors"),
-    mend="name a local folder or a hub name such as ORG/NAME",
-)
+Pooling = Literal["mean", "cls"]
+BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
 
 
 class EncoderSettings(Settings):
@@ -50,7 +31,7 @@ class EncoderSettings(Settings):
     """A local folder, or a name on the Hugging Face hub."""
     revision: str | None = None
     """A commit of the hub's, if the encoder must not move."""
-    pooling: Literal["mean", "cls"] = "mean"
+    pooling: Pooling = "mean"
     """`mean` over the tokens, or the first token's vector: `cls`, as Snowflake's arctic-embed."""
     normalise: bool = True
     """Bring vectors to length 1."""
@@ -79,13 +60,11 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
     import torch
 
     model, tokenizer, device = load_encoder(settings, head=False)
-    if (packer := _packer(settings, model, tokenizer, device)) and texts:
-        from corpusmill.classifiers.packed_batches import vectors
-
-        return vectors(packer, texts, settings.pooling, normalise=settings.normalise)
+    if texts and (packer := _packer(settings, model, tokenizer, device, settings.pooling)):
+        return packer.rows(texts)
 
     def pooled(inputs: dict[str, Any]) -> Any:
-        states = model(**inputs).last_hidden_state.float()
+        states = _outputs(model, inputs).last_hidden_state.float()
         if settings.pooling == "cls":
             vectors = states[:, 0]
         else:
@@ -93,162 +72,95 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
             vectors = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
         return torch.nn.functional.normalize(vectors, dim=-1) if settings.normalise else vectors
 
-    return run_batches(settings, texts, tokenizer, device, pooled, model.config.hidden_size)
+    return _padded(settings, texts, tokenizer, device, pooled, model.config.hidden_size)
 
 
-def grade(settings: EncoderSettings, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+def grade(settings: EncoderSettings, texts: Sequence[str]) -> Scores:
     """float32 [len(texts)]: the one logit of a checkpoint for sequence classification.
 
     FineWeb-Edu's and Nemotron-CC's are such checkpoints.
     """
     model, tokenizer, device = load_encoder(settings, head=True)
-    if (packer := _packer(settings, model, tokenizer, device)) and texts:
-        from corpusmill.classifiers.packed_batches import logits as packed_logits
-
-        return packed_logits(packer, texts)[:, 0]
+    if texts and (packer := _packer(settings, model, tokenizer, device, None)):
+        return packer.rows(texts)[:, 0]
 
     def logits(inputs: dict[str, Any]) -> Any:
-        return model(**inputs).logits.float()
+        return _outputs(model, inputs).logits.float()
 
-    return run_batches(settings, texts, tokenizer, device, logits, 1)[:, 0]
+    return _padded(settings, texts, tokenizer, device, logits, 1)[:, 0]
 
 
-def _packer(settings: EncoderSettings, model: Any, tokenizer: Any, device: str) -> Any:
+def _padded(
+    settings: EncoderSettings,
+    texts: Sequence[str],
+    tokenizer: Any,
+    device: str,
+    forward: Callable[[dict[str, Any]], Any],
+    width: int,
+) -> Embeddings:
+    return padded_rows(
+        texts,
+        tokenizer,
+        forward,
+        width,
+        max_tokens=settings.max_tokens,
+        batch_tokens=settings.batch_tokens or BATCH_TOKENS[device],
+        device=device,
+    )
+
+
+def _outputs(model: Any, inputs: dict[str, Any]) -> Any:
+    """Raises ModelError if a text has more tokens than the model has positions."""
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if table is not None:
+        first = 0 if table.padding_idx is None else table.padding_idx + 1  # as RoBERTa counts
+        refuse_positions(inputs["input_ids"].shape[1], table.num_embeddings - first)
+    return model(**inputs)
+
+
+def refuse_positions(tokens: int, positions: int) -> None:
+    """Raises ModelError if an encoder with so many positions cannot read so many tokens."""
+    if tokens > positions:
+        raise ModelError(
+            f"texts have up to {tokens} tokens, and the encoder knows {positions} positions",
+            f"set max_tokens to {positions} or less",
+        )
+
+
+def _packer(
+    settings: EncoderSettings, model: Any, tokenizer: Any, device: str, pooling: Pooling | None
+) -> "Packer | None":
     """The model for packed texts on a GPU. None: it runs in padded batches."""
     from corpusmill.classifiers.packed_batches import can_pack
 
     if device != "cuda" or not can_pack(model, tokenizer, device):
         return None
-    tokens = settings.batch_tokens or _BATCH_TOKENS[device]
-    return _kept_packer(model, tokenizer, settings.max_tokens, tokens, device)
+    tokens = settings.batch_tokens or BATCH_TOKENS[device]
+    return _kept_packer(
+        model, tokenizer, pooling, settings.normalise, settings.max_tokens, tokens, device
+    )
 
 
 @lru_cache(maxsize=2)
 def _kept_packer(
-    model: Any, tokenizer: Any, max_tokens: int, batch_tokens: int, device: str
-) -> Any:
+    model: Any,
+    tokenizer: Any,
+    pooling: Pooling | None,
+    normalise: bool,
+    max_tokens: int,
+    batch_tokens: int,
+    device: str,
+) -> "Packer":
     from corpusmill.classifiers.packed_batches import Packer
 
-    return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device=device)
-
-
-def run_batches(
-    settings: EncoderSettings,
-    texts: Sequence[str],
-    tokenizer: Any,
-    device: str,
-    forward: Any,
-    width: int,
-) -> Embeddings:
-    """Run `forward` over batches sorted by length; return its rows in the order of `texts`."""
-    import torch
-
-    found = np.empty((len(texts), width), dtype=np.float32)
-    with torch.inference_mode(), one_thread(device):
-        for first in range(0, len(texts), _BLOCK):
-            cut = [
-                text[: settings.max_tokens * CHARACTERS_PER_TOKEN]
-                for text in texts[first : first + _BLOCK]
-            ]
-            tokens = tokenizer(cut, truncation=True, max_length=settings.max_tokens)["input_ids"]
-            order = sorted(range(len(tokens)), key=lambda place: (len(tokens[place]), place))
-            for batch in _batches(order, tokens, settings.batch_tokens or _BATCH_TOKENS[device]):
-                padded = tokenizer.pad(
-                    {"input_ids": [tokens[place] for place in batch]}, return_tensors="pt"
-                )
-                inputs = {key: padded[key].to(device) for key in ("input_ids", "attention_mask")}
-                found[[first + place for place in batch]] = forward(inputs).cpu().numpy()
-    return found
-
-
-def _batches(order: list[int], tokens: list[list[int]], batch_tokens: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for place in order:  # lengths ascend, so the newest text is the longest
-        if batch and (len(batch) + 1) * len(tokens[place]) > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
-
-
-@contextmanager
-def one_thread(device: str) -> Iterator[None]:
-    """Compute on one CPU thread inside the block."""
-    import torch
-
-    before = torch.get_num_threads()
-    if device == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def encoder_folder(encoder: str, revision: str | None = None) -> str:
-    """The local folder of an encoder. One on the hub is fetched, or found in the local cache.
-
-    Raises ModelError.
-    """
-    return model_files.folder(encoder, ENCODER, revision)
-
-
-def encoder_digest(encoder: str, revision: str | None = None) -> str:
-    """One digest over the encoder's configuration, tokenizer and weights.
-
-    Raises ModelError, which names what is missing.
-    """
-    folder = encoder_folder(encoder, revision)
-    names = sorted(
-        name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))
-    )
-    if "config.json" not in names:
-        raise ModelError(
-            f"{folder} has no config.json, so it is not an encoder",
-            "name the folder of a transformers model",
-        )
-    if not any(name in names for name in _TOKENIZER_FILES):
-        raise ModelError(
-            f"{folder} has no tokenizer", "save the encoder's tokenizer there (tokenizer.json)"
-        )
-    weights = [name for name in names if name.endswith(_WEIGHT_SUFFIXES)]
-    if not weights:
-        raise ModelError(f"{folder} has no weights", "save the encoder's model.safetensors there")
-    read = [
-        name
-        for name in names
-        if name in weights or name.endswith((".txt", ".model")) or _is_setting(name)
-    ]
-    # The last line end is left out: heads have held this digest since the first release.
-    return hashlib.sha256(model_files.listing(folder, read).rstrip("\n").encode()).hexdigest()
-
-
-def has_classification_head(folder: str) -> bool:
-    """Whether the checkpoint classifies sequences with one output.
-
-    Raises ModelError if its config.json is unreadable.
-    """
-    path = os.path.join(folder, "config.json")
-    try:
-        with open(path, encoding="utf-8") as file:
-            described = json.load(file)
-    except ValueError as error:
-        raise ModelError(f"{path} is not readable JSON", "save the model again") from error
-    labels = described.get("num_labels", len(described.get("id2label") or ("", "")))
-    architectures = described.get("architectures") or []
-    return labels == 1 and any(
-        str(name).endswith("ForSequenceClassification") for name in architectures
-    )
-
-
-def _is_setting(name: str) -> bool:
-    return name in (
-        "config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "vocab.json",
+    return Packer(
+        model,
+        tokenizer,
+        pooling=pooling,
+        normalise=normalise,
+        max_tokens=max_tokens,
+        batch_tokens=batch_tokens,
+        device=device,
     )
 
 
@@ -265,26 +177,30 @@ def device_of(settings: EncoderSettings) -> str:
     return "cpu"
 
 
+def refuse_absent_gpu(settings: EncoderSettings) -> None:
+    """Raises ModelError if the settings want a CUDA device and there is none."""
+    if settings.device == "cuda":
+        device_of(settings)
+
+
 def rows_at_a_time(settings: EncoderSettings) -> int:
     """Texts that a stage should give to `embed` or a scorer at once.
 
-    A GPU stands still between two calls until the first texts are tokenised. So it gets more.
+    A GPU stands still between two calls until the first texts are tokenised. So it gets more: the
+    pages of a whole row group, of which there are about 10,000.
     """
-    return 8192 if device_of(settings) == "cuda" else 1024
+    return 16384 if device_of(settings) == "cuda" else 1024
 
 
 def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
     """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
     device = device_of(settings)
     folder = encoder_folder(settings.encoder, settings.revision)
-    return (
-        *_load(folder, head, device, model_files.mark(os.path.join(folder, "config.json"))),
-        device,
-    )
+    return (*_load(folder, head, device, encoder_digest(folder)), device)
 
 
 @lru_cache(maxsize=2)
-def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
+def _load(folder: str, head: bool, device: str, _digest: str) -> tuple[Any, Any]:
     import torch
     from corpusmill.classifiers.prepacked_linear import prepack
     from safetensors import SafetensorError
@@ -298,9 +214,9 @@ def _load(folder: str, head: bool, device: str, _mark: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = kind.from_pretrained(folder, dtype=dtype)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
-            f"the encoder in {folder} cannot be loaded "
-            f"({str(error).strip().splitlines()[0][:200]})",
+            f"the encoder in {folder} cannot be loaded ({cause})",
             "name a folder with config.json, a tokenizer and weights that transformers can load",
         ) from error
     if tokenizer.pad_token is None:

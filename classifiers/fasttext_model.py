@@ -10,6 +10,7 @@ a price list would score like a book.
 
 import os
 import re
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class FastTextScorer(Settings):
         return digest
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """Probability in [0, 1]. NaN for a text without any word that the model knows."""
+        """Probability in [0, 1]. NaN if the model knows no word of a text, nor a line's end."""
         model, label, prefix = _load(self.model, self.positive, model_files.mark(self.model))
         words = self.text == "words" or (
             self.text == "auto" and sorted(model.labels) == [NEGATIVE, POSITIVE]
@@ -186,12 +187,15 @@ def _load(path: str, positive: str, _mark: str) -> tuple[Any, str, str]:
             raise ModelError(
                 f"{path} is not a fastText model", "name a .bin or .ftz file"
             ) from error
+        whole = _is_whole(local, model)
     settings = model.f.getArgs()
     if settings.model.name != "supervised":
         raise ModelError(
             f"{path} is a fastText model of word vectors, not a classifier",
             "train one with `corpusmill classify-train`",
         )
+    if not whole:
+        raise ModelError(f"the fastText model {path} is cut short", "copy or train it again")
     label = positive if positive.startswith(settings.label) else settings.label + positive
     if label not in model.labels:
         raise ModelError(
@@ -199,3 +203,20 @@ def _load(path: str, positive: str, _mark: str) -> tuple[Any, str, str]:
             "set `positive` to one of its labels",
         )
     return model, label, settings.label
+
+
+def _is_whole(path: str, model: Any) -> bool:
+    """Whether the file ends with the output matrix. fastText reads a file that is cut short, too.
+
+    The matrix is two 64-bit integers, its shape, and its float32 numbers. Its shape is not known
+    if it is quantised, so such a file counts as whole.
+    """
+    settings = model.f.getArgs()
+    if settings.qout or settings.model.name != "supervised":
+        return True
+    shape = (len(model.labels), settings.dim)
+    header = struct.pack("<2q", *shape)
+    place = os.path.getsize(path) - len(header) - 4 * shape[0] * shape[1]
+    with open(path, "rb") as file:
+        file.seek(max(place, 0))
+        return file.read(len(header)) == header

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, ModelError
 
-Scores = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float32]  # [texts]
+Embeddings = npt.NDArray[np.float32]  # [texts, width]
 Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 Link = Literal["identity", "logistic"]

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from corpusmill.classifiers.linear import Scores
+from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.named_class import named_class
 from corpusmill.manifests.settings import Settings, build_settings
 from corpusmill.manifests.source_code import source_digest
@@ -51,7 +52,14 @@ class OwnScorerSettings(Settings):
         )
 
     def score(self, texts: Sequence[str]) -> Scores:
-        return np.asarray(self.made().score(texts), np.float32)
+        """Raises ModelError if the class does not give a number for each text."""
+        scores = np.asarray(self.made().score(texts), np.float32)
+        if scores.shape != (len(texts),):
+            raise ModelError(
+                f"{self.scorer} gave scores of shape {scores.shape} for {len(texts)} texts",
+                "return one number for each text",
+            )
+        return scores
 
 
 @functools.lru_cache(maxsize=32)

@@ -1,39 +1,29 @@
-"""Texts through a `PackedEncoder`: tokenised beside the GPU, batched without padding.
+"""Texts through a `PackedEncoder` on a GPU: batches without padding, and their rows.
 
-Threads tokenise blocks of texts while the GPU computes; the tokenizer is compiled code that lets
-other threads run. Texts of full length, which are most pages of a crawl, fill batches of their own.
-The rest share batches as they come. Nothing waits for the GPU until the last batch is under way.
+Texts of full length, which are most pages of a crawl, fill batches of their own. These have one
+shape, so a CUDA graph replays them (`replayed`). The rest share batches as they come. Nothing waits
+for the GPU until the last batch is under way.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from corpusmill.classifiers.encoder import CHARACTERS_PER_TOKEN, Embeddings
+from corpusmill.classifiers.encoder import Pooling, refuse_positions
+from corpusmill.classifiers.linear import Embeddings
 from corpusmill.classifiers.packed_encoder import (
     FIRST_POSITION,
-    Ids,
     Packed,
     PackedEncoder,
-    Pooling,
     packed,
 )
-from corpusmill.manifests.errors import ModelError
+from corpusmill.classifiers.replayed import Replayed
+from corpusmill.classifiers.tokenising import Placed, tokenised
 from torch import Tensor
 from torch.nn import functional
 
-# Texts that a thread tokenises at a time. The first blocks are small, so that the GPU begins soon.
-FIRST_BLOCKS, FIRST_BLOCK, BLOCK = 32, 8, 32
-MOST_THREADS = 16  # a core tokenises about 1,000 texts a second to 512 tokens
-# Characters a token of the first try. Text is seldom longer; then the whole is tokenised.
-FIRST_TRY = 6
 FLASH_ATTENTION = (8, 0)  # Ampere: the first GPUs whose attention takes mixed lengths
-
-Placed = tuple[int, Ids]
 
 
 class Packer:
@@ -41,8 +31,10 @@ class Packer:
 
     model: of transformers, in evaluation mode, on `device`; its head, which is small, is brought to
     float32, so that grades are not rounded to bfloat16. tokenizer: of transformers, with a backend
-    of the tokenizers library. batch_tokens: tokens of a batch, at most. Raises ModelError if the
-    model has fewer positions than `max_tokens`.
+    of the tokenizers library. pooling, normalise: how a text gets its vector. None: it gets the
+    grade of the model's own head. batch_tokens: tokens of a batch, at most. replayed: batches of
+    full length by a CUDA graph. Raises ModelError if the model has fewer positions than
+    `max_tokens`.
     """
 
     def __init__(
@@ -50,9 +42,12 @@ class Packer:
         model: Any,
         tokenizer: Any,
         *,
+        pooling: Pooling | None,
+        normalise: bool,
         max_tokens: int,
         batch_tokens: int,
         device: str,
+        replayed: bool = True,
     ) -> None:
         tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
         # A copy, because threads share it, and the original changes with each caller's settings.
@@ -60,20 +55,18 @@ class Packer:
             tokenizer.backend_tokenizer.to_str()
         )
         self.model, self.padding = model, tokenizer.pad_token_id
+        self.pooling, self.normalise = pooling, normalise
         self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda")
-        if max_tokens > self.encoder.most_tokens:
-            raise ModelError(
-                f"max_tokens is {max_tokens}, and the encoder knows {self.encoder.most_tokens} "
-                "positions",
-                f"set max_tokens to {self.encoder.most_tokens} or less",
-            )
+        refuse_positions(max_tokens, self.encoder.most_tokens)
         self.max_tokens, self.batch_tokens, self.device = max_tokens, batch_tokens, device
+        self.replayed = replayed and device == "cuda"
+        self._full: Replayed | None = None
         for part in (getattr(model, "classifier", None), getattr(model.base_model, "pooler", None)):
             if part is not None:
                 part.float()
 
-    def run(self, texts: Sequence[str], forward: Callable[[Packed], Tensor]) -> Embeddings:
-        """The rows of `forward` for batches, in the order of `texts`.
+    def rows(self, texts: Sequence[str]) -> Embeddings:
+        """The vector of each text, float32 [len(texts), H], or its grade, [len(texts), outputs].
 
         Equal texts are computed once, so that they get the same row.
         """
@@ -82,10 +75,7 @@ class Packer:
         placed = tokenised(self.tokenizer, distinct, self.max_tokens)
         with torch.inference_mode():
             for batch in batches(placed, self.max_tokens, self.batch_tokens):
-                ids = [ids if len(ids) else np.array([self.padding]) for _, ids in batch]
-                alike = _is_full(batch, self.max_tokens, self.batch_tokens)
-                padding = self.encoder.padding
-                rows = forward(packed(ids, padding, self.max_tokens, self.device, alike=alike))
+                rows = self._rows_of(self._packed(batch))
                 here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=self.device == "cuda")
                 here.copy_(rows, non_blocking=True)
                 waiting.append(([place for place, _ in batch], here))
@@ -96,6 +86,33 @@ class Packer:
             found[places] = rows.numpy()
         row_of = {text: row for row, text in enumerate(distinct)}
         return found[[row_of[text] for text in texts]]
+
+    def _packed(self, batch: Sequence[Placed]) -> Packed:
+        ids = [ids if len(ids) else np.array([self.padding]) for _, ids in batch]
+        alike = _is_full(batch, self.max_tokens, self.batch_tokens)
+        return packed(ids, self.encoder.padding, self.max_tokens, self.device, alike=alike)
+
+    def _rows_of(self, batch: Packed) -> Tensor:
+        """What `_forward` gives; by a CUDA graph where one fits. The next call may overwrite it."""
+        if not (self.replayed and batch.length):
+            return self._forward(batch)
+        if self._full is None:
+            self._full = Replayed(self._forward, batch)
+        return self._full(batch)
+
+    def _forward(self, batch: Packed) -> Tensor:
+        """float32 [texts, H], or [texts, outputs]."""
+        if self.pooling is None:
+            return self._graded(batch)
+        found = self.encoder.pooled(batch, self.pooling)
+        return functional.normalize(found, dim=-1) if self.normalise else found
+
+    def _graded(self, batch: Packed) -> Tensor:
+        """What the model's own head makes of the first token."""
+        first_N1H = self.encoder.pooled(batch, "cls")[:, None]
+        pooler = getattr(self.model.base_model, "pooler", None)  # RoBERTa's head does its work
+        found: Tensor = self.model.classifier(first_N1H if pooler is None else pooler(first_N1H))
+        return found
 
 
 def can_pack(model: Any, tokenizer: Any, device: str) -> bool:
@@ -110,60 +127,6 @@ def can_pack(model: Any, tokenizer: Any, device: str) -> bool:
         and tokenizer.is_fast
         and tokenizer.truncation_side == "right"
     )
-
-
-def token_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[Ids]:
-    """The first `max_tokens` ids of each text, special tokens included, as the tokenizer cuts them.
-
-    tokenizer: of the tokenizers library, which truncates to `max_tokens`. A long text is cut at a
-    blank first, as far as its tokens will probably reach. Words do not join over a blank, so the
-    ids are those of the whole text. Text beyond CHARACTERS_PER_TOKEN is not read.
-    """
-    cut = [text[: max_tokens * CHARACTERS_PER_TOKEN] for text in texts]
-    short = [_cut_at_blank(text, max_tokens * FIRST_TRY) for text in cut]
-    found = [np.array(coded.ids, dtype=np.int32) for coded in tokenizer.encode_batch_fast(short)]
-    again = [
-        place
-        for place, text in enumerate(cut)
-        if len(short[place]) < len(text) and len(found[place]) < max_tokens
-    ]
-    whole = tokenizer.encode_batch_fast([cut[place] for place in again])
-    for place, coded in zip(again, whole, strict=True):
-        found[place] = np.array(coded.ids, dtype=np.int32)
-    return found
-
-
-def _cut_at_blank(text: str, characters: int) -> str:
-    if len(text) <= characters:
-        return text
-    blank = text.rfind(" ", 0, characters)
-    return text[:blank] if blank > 0 else text
-
-
-def tokenised(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Iterator[Placed]:
-    """(place, ids) of each text in order, some blocks ahead of who takes them."""
-    threads = min(MOST_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[list[Ids]]] = deque()
-        place = 0
-        for block in _blocks(texts):
-            waiting.append(pool.submit(token_ids, tokenizer, block, max_tokens))
-            if len(waiting) > 4 * threads:
-                for ids in waiting.popleft().result():
-                    yield place, ids
-                    place += 1
-        for future in waiting:
-            for ids in future.result():
-                yield place, ids
-                place += 1
-
-
-def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    small = FIRST_BLOCKS * FIRST_BLOCK
-    for start in range(0, min(small, len(texts)), FIRST_BLOCK):
-        yield texts[start : start + FIRST_BLOCK]
-    for start in range(small, len(texts), BLOCK):
-        yield texts[start : start + BLOCK]
 
 
 def batches(texts: Iterable[Placed], full_length: int, batch_tokens: int) -> Iterator[list[Placed]]:
@@ -206,28 +169,3 @@ def _is_full(batch: Sequence[Placed], full_length: int, batch_tokens: int) -> bo
 
 def _room(full_length: int, batch_tokens: int) -> int:
     return max(1, batch_tokens // full_length)
-
-
-def vectors(
-    packer: Packer, texts: Sequence[str], pooling: Pooling, *, normalise: bool
-) -> Embeddings:
-    """float32 [len(texts), H]."""
-
-    def pooled(batch: Packed) -> Tensor:
-        found = packer.encoder.pooled(batch, pooling)
-        return functional.normalize(found, dim=-1) if normalise else found
-
-    return packer.run(texts, pooled)
-
-
-def logits(packer: Packer, texts: Sequence[str]) -> Embeddings:
-    """float32 [len(texts), outputs] of the model's own head, which reads the first token."""
-    body, classifier = packer.model.base_model, packer.model.classifier
-    pooler = getattr(body, "pooler", None)  # BERT has one, RoBERTa's head does its work
-
-    def graded(batch: Packed) -> Tensor:
-        first_N1H = packer.encoder.pooled(batch, "cls")[:, None]
-        found: Tensor = classifier(pooler(first_N1H) if pooler is not None else first_N1H)
-        return found
-
-    return packer.run(texts, graded)

@@ -11,22 +11,19 @@ are most published scorers. Others run as transformers has them (`encoder`).
 Shapes: T tokens of N texts, H width, A heads, D = H / A.
 """
 
-import logging
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import torch
+from corpusmill.classifiers.compiled import Compiled
+from corpusmill.classifiers.encoder import Pooling
+from corpusmill.classifiers.tokenising import Ids
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
-
-Ids = np.typing.NDArray[np.int32]
-Pooling = Literal["mean", "cls"]
 
 # What positions go by: BERT counts from 0. RoBERTa counts from the padding token's id plus 1, and a
 # padding token in a text has that id as its position and is not counted.
@@ -208,45 +205,12 @@ def _after_attention(layer: Any, x: Tensor, attended: Tensor, joined_gelu: bool)
     return found
 
 
-class _Compiled:
-    """A function by torch.compile, or as it is in a process where the compiler fails.
-
-    It fails in images without a C compiler or without Python's headers.
-    """
-
-    fails: ClassVar[bool] = False
-
-    def __init__(self, function: Callable[..., Tensor]) -> None:
-        self._plain, self._compiled = function, torch.compile(function)
-
-    def __call__(self, *arguments: Any) -> Tensor:
-        if not _Compiled.fails:
-            try:
-                return self._compiled(*arguments)
-            except (RuntimeError, subprocess.CalledProcessError) as error:
-                if not _is_of_compiler(error):
-                    raise
-                _Compiled.fails = True
-                logging.getLogger(__name__).warning(
-                    "torch.compile failed, the encoder runs without it, more slowly; a C compiler "
-                    "and Python's headers mend that (%s)",
-                    str(error).splitlines()[0],
-                )
-        return self._plain(*arguments)
-
-
-def _is_of_compiler(error: Exception) -> bool:
-    """Triton compiles its launcher at the first call, so not all faults are torch.compile's."""
-    kinds = (TorchDynamoException, subprocess.CalledProcessError)
-    return isinstance(error, kinds) or "C compiler" in str(error)
-
-
 # Compiled once a process: all layers and models of one shape share the code.
 @cache
-def _compiled_after() -> _Compiled:
-    return _Compiled(_after_attention)
+def _compiled_after() -> Compiled:
+    return Compiled(_after_attention)
 
 
 @cache
-def _compiled_embedded() -> _Compiled:
-    return _Compiled(_embedded)
+def _compiled_embedded() -> Compiled:
+    return Compiled(_embedded)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from corpusmill.classifiers.encoder import one_thread
 from corpusmill.classifiers.linear import Link, Scores
+from corpusmill.classifiers.one_thread import one_thread
 
 Array = npt.NDArray[np.float32]
 

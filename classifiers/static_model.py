@@ -12,8 +12,9 @@ from functools import lru_cache
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
-from corpusmill.classifiers.encoder import Embeddings, EncoderSettings, encoder_digest
-from corpusmill.classifiers.linear import Link, Scores
+from corpusmill.classifiers.encoder import EncoderSettings
+from corpusmill.classifiers.encoder_files import encoder_digest
+from corpusmill.classifiers.linear import Embeddings, Link, Scores
 from corpusmill.classifiers.perceptron import Perceptron, fit_perceptron
 from corpusmill.classifiers.static_table import (
     StaticTable,

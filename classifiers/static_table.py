@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from corpusmill.classifiers.encoder import Embeddings, EncoderSettings, load_encoder, one_thread
+from corpusmill.classifiers.encoder import EncoderSettings, load_encoder
+from corpusmill.classifiers.linear import Embeddings
+from corpusmill.classifiers.one_thread import one_thread
 from corpusmill.manifests import model_files
 from corpusmill.manifests.errors import ModelError
 

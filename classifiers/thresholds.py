@@ -8,6 +8,7 @@ bucket.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -59,6 +60,7 @@ def read_thresholds(path: str) -> dict[str, Thresholds]:
         reached = [edge for edge in item.edges if edge is not None]
         if (
             len(item.edges) != BUCKETS - 1
+            or not all(map(math.isfinite, reached))
             or reached != sorted(reached)
             or any(edge is not None for edge in item.edges[len(reached) :])
         ):

@@ -165,5 +165,6 @@ STAGES_WITH_OPTIONS: dict[str, Callable[..., None]] = {
     "blend": blend,
     "evaluate": evaluate,
     "annotate": with_estimate("annotate"),
+    "ocr": with_estimate("ocr"),
     "synthesize": with_estimate("synthesize"),
 }

@@ -13,7 +13,7 @@ Letters in tensor names: N tokens, D student's hidden, E teacher's hidden, V voc
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from corpusmill.compression.parent import load_model
@@ -143,6 +143,8 @@ class KLLoss(SummedLoss):
     Without gradients it is the cross-entropy. So the held-out loss in a log is comparable with that
     of any other run.
     """
+
+    tried_in_graphs: ClassVar[bool] = False
 
     def token_targets(self, batch: Batch) -> TokenTargets:
         raise NotImplementedError

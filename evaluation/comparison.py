@@ -5,7 +5,7 @@ the baseline are compared seed by seed and item by item, which removes what they
 (Miller 2024, arXiv 2411.00640, section 4). A value is the mean of a run's last readings.
 
 The 95 % half-width of a difference has two parts, added as squares:
-- other seeds: Student's t over the differences of the seeds;
+- other seeds: Student's t over the differences of the seeds that both have;
 - other items: 1.96 standard errors of the difference over items, each item's mean over the seeds.
 
 The spread of a difference is the standard deviation of its mean over the seeds between the last
@@ -107,6 +107,13 @@ class Figure:
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "verdict": self.verdict}
 
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> "Figure":
+        """The figure that `as_json` gave."""
+        fields = {name: value for name, value in found.items() if name != "verdict"}
+        difference = fields.pop("difference")
+        return cls(**fields, difference=Difference(**difference) if difference else None)
+
 
 def tops_and_bottoms(kind: str, record: Record) -> dict[str, tuple[float, float]]:
     """An item's share of each figure of its task: metric -> (top, bottom)."""
@@ -126,13 +133,13 @@ def compare(runs: Sequence[Run], baseline: str, last: int) -> list[Figure]:
         arms.setdefault(run.arm, {})[run.seed] = run
     everywhere = [set(run.items) & set(run.readings[-1]) for run in runs]
     keys = sorted(set.intersection(*everywhere)) if everywhere else []
+    texts = [key for key in keys if key.metric == TEXT and _is_domain(key, keys)]
     figures = []
     for arm, seeds in arms.items():
-        other = None if arm == baseline else arms.get(baseline)
-        figures += [_figure(arm, key, seeds, other, last) for key in keys]
-        texts = [key for key in keys if key.metric == TEXT and _is_domain(key, keys)]
+        others = {} if arm == baseline else arms.get(baseline, {})
+        figures += [_figure(arm, key, [key], seeds, others, last) for key in keys]
         if len(texts) > 1:
-            figures.append(_mean_figure(arm, texts, seeds, other, last))
+            figures.append(_figure(arm, Key(MEAN, "", TEXT), texts, seeds, others, last))
     return figures
 
 
@@ -142,89 +149,64 @@ def _is_domain(key: Key, keys: Sequence[Key]) -> bool:
 
 
 def _figure(
-    arm: str, key: Key, seeds: Mapping[int, Run], others: Mapping[int, Run] | None, last: int
-) -> Figure:
-    curves = {seed: [one[key] for one in run.readings[-last:]] for seed, run in seeds.items()}
-    item_error = None
-    if others:
-        item_error = _item_error(
-            [run.items[key] for run in seeds.values()], [run.items[key] for run in others.values()]
-        )
-        opposite = {
-            seed: [one[key] for one in run.readings[-last:]] for seed, run in others.items()
-        }
-    else:
-        opposite = None
-    number = len(next(iter(seeds.values())).items[key].rows)
-    return _joined(arm, key, curves, opposite, item_error, number)
-
-
-def _mean_figure(
-    arm: str,
-    keys: Sequence[Key],
-    seeds: Mapping[int, Run],
-    others: Mapping[int, Run] | None,
-    last: int,
-) -> Figure:
-    """The mean over the domains of texts; each weighs the same."""
-
-    def curves(runs: Mapping[int, Run]) -> dict[int, list[float]]:
-        return {
-            seed: [math.fsum(one[key] for key in keys) / len(keys) for one in run.readings[-last:]]
-            for seed, run in runs.items()
-        }
-
-    error = None
-    if others:
-        errors = [
-            _item_error(
-                [run.items[key] for run in seeds.values()],
-                [run.items[key] for run in others.values()],
-            )
-            for key in keys
-        ]
-        if None not in errors:
-            error = math.sqrt(math.fsum((one or 0.0) ** 2 for one in errors)) / len(keys)
-    first = next(iter(seeds.values()))
-    number = sum(len(first.items[key].rows) for key in keys)
-    return _joined(
-        arm, Key(MEAN, "", TEXT), curves(seeds), curves(others) if others else None, error, number
-    )
-
-
-def _joined(
     arm: str,
     key: Key,
-    curves: Mapping[int, Sequence[float]],
-    others: Mapping[int, Sequence[float]] | None,
-    item_error: float | None,
-    number: int,
+    keys: Sequence[Key],
+    runs: Mapping[int, Run],
+    others: Mapping[int, Run],
+    last: int,
 ) -> Figure:
-    """curves, others: seed -> the figure at the last readings, of the arm and of the baseline."""
-    values = [mean_and_deviation(curve)[0] for curve in curves.values()]
-    value, deviation = mean_and_deviation(values)
-    difference = None
-    paired = {
-        seed: [one - two for one, two in zip(curves[seed], others[seed], strict=True)]
-        for seed in curves
-        if others and seed in others
-    }
-    if paired:
-        means, between = mean_and_deviation([mean_and_deviation(one)[0] for one in paired.values()])
-        by_reading = [math.fsum(ones) / len(ones) for ones in zip(*paired.values(), strict=True)]
-        of_seeds = _student(between, len(paired))
-        of_items = None if item_error is None else 1.96 * item_error
-        parts = [part for part in (of_seeds, of_items) if part is not None]
-        difference = Difference(
-            means,
-            math.hypot(*parts) if parts else None,
-            of_seeds,
-            of_items,
-            mean_and_deviation(by_reading)[1],
-        )
+    """One arm's figure. keys: those whose mean it is; each weighs the same.
+
+    runs, others: seed -> the run of the arm, and of the baseline. `others` may be empty.
+    """
+    curves = _curves(runs, keys, last)
+    value, deviation = mean_and_deviation([mean_and_deviation(one)[0] for one in curves.values()])
+    first = next(iter(runs.values()))
     return Figure(
-        arm, *key, value, _student(deviation, len(values)), len(values), number, difference
+        arm,
+        *key,
+        value,
+        _student(deviation, len(curves)),
+        len(curves),
+        sum(len(first.items[one].rows) for one in keys),
+        _difference(keys, runs, others, last),
     )
+
+
+def _difference(
+    keys: Sequence[Key], runs: Mapping[int, Run], others: Mapping[int, Run], last: int
+) -> Difference | None:
+    """Over the seeds that both have. None if there is none."""
+    shared = [seed for seed in runs if seed in others]
+    if not shared:
+        return None
+    mine, theirs = _curves(runs, keys, last), _curves(others, keys, last)
+    paired = [
+        [one - two for one, two in zip(mine[seed], theirs[seed], strict=True)] for seed in shared
+    ]
+    value, deviation = mean_and_deviation([mean_and_deviation(one)[0] for one in paired])
+    by_reading = [math.fsum(ones) / len(ones) for ones in zip(*paired, strict=True)]
+    of_seeds = _student(deviation, len(shared))
+    errors = [
+        _item_error(
+            [runs[seed].items[key] for seed in shared], [others[seed].items[key] for seed in shared]
+        )
+        for key in keys
+    ]
+    known = [error for error in errors if error is not None]
+    of_items = 1.96 * math.hypot(*known) / len(keys) if len(known) == len(keys) else None
+    parts = [part for part in (of_seeds, of_items) if part is not None]
+    half_width = math.hypot(*parts) if parts else None
+    return Difference(value, half_width, of_seeds, of_items, mean_and_deviation(by_reading)[1])
+
+
+def _curves(runs: Mapping[int, Run], keys: Sequence[Key], last: int) -> dict[int, list[float]]:
+    """Seed -> the mean of the figures at each of the last readings."""
+    return {
+        seed: [math.fsum(one[key] for key in keys) / len(keys) for one in run.readings[-last:]]
+        for seed, run in runs.items()
+    }
 
 
 def _student(deviation: float | None, number: int) -> float | None:

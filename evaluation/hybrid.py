@@ -27,6 +27,8 @@ class HybridScorer:
     once more, as they are at the first such context.
     """
 
+    positions = None  # state space layers know no places, and attention here has none either
+
     def __init__(self, model: HybridModel, context: int | None = None, shares: bool = True) -> None:
         self.model = model
         self.context = context

@@ -50,6 +50,7 @@ class TransformersScorer:
         text = getattr(model.config, "text_config", None) or model.config
         self.context: int | None = getattr(text, "max_position_embeddings", None)
         self.vocabulary: int = text.vocab_size
+        self.positions = _table_of_positions(model, self.context)
         self._shares: bool | None = None
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
@@ -118,6 +119,16 @@ class TransformersScorer:
         later, later_greedy = likelihoods(logits_BTV[rows, places], targets)
         sizes = [len(ids) for ids in rest]
         return _interleaved(found, later, sizes), _interleaved(greedy, later_greedy, sizes)
+
+
+def _table_of_positions(model: Any, declared: int | None) -> int | None:
+    """`declared`, if the model has a weight for each place in a text, as GPT-2: it reads no more.
+    None: it has none, as with rotary embeddings.
+    """
+    tables = (one for one in model.modules() if isinstance(one, torch.nn.Embedding))
+    sizes = {one.num_embeddings for one in tables if one is not model.get_input_embeddings()}
+    # OPT's table has two rows more.
+    return declared if declared and sizes & {declared, declared + 2} else None
 
 
 def _padded(rows: Sequence[tuple[int, ...]], width: int, on_left: bool) -> tuple[Tensor, Tensor]:

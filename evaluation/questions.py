@@ -89,16 +89,28 @@ def build(
             else:
                 found.leave_out("other_split")
         except BadItem as error:
-            found.bad.append((number, str(raw.get("id", number)), str(error)))
+            found.bad.append((number, _id(number, raw), str(error)))
     for number, row in _chosen(task.name, items, limit):
         try:
             found.asked.append(_question(task, number, row, examples))
         except BadItem as error:
-            found.bad.append((number, str(row.get("id", number)), str(error)))
+            found.bad.append((number, _id(number, row), str(error)))
     over = len(items) - len(_chosen(task.name, items, limit))
     if over:
         found.unused["over_limit"] = over
     return found
+
+
+def _id(number: int, row: Row) -> str:
+    """What names a row: the data's own id, or its number."""
+    found = row.get("id")
+    return str(number if found is None else found)
+
+
+def _domain(task: Task, row: Row) -> str:
+    """The row's domain. Null is none."""
+    found = value_of(task.domain, row)
+    return "" if found is None else str(found)
 
 
 def _chosen(
@@ -114,7 +126,7 @@ def _chosen(
 
 
 def _question(task: Task, number: int, row: Row, examples: Mapping[str, Sequence[str]]) -> Question:
-    name, domain = str(row.get("id", number)), str(value_of(task.domain, row))
+    name, domain = _id(number, row), _domain(task, row)
     if isinstance(task, TextTask):
         text = rendered(task.text, row)
         if not text:
@@ -186,6 +198,9 @@ def _list(expression: str, row: Row) -> list[Any]:
     value = value_of(expression, row)
     if not isinstance(value, list | tuple) or len(value) < 2:
         raise BadItem(f"{expression} gives {str(value)[:60]!r}, not a list of choices")
+    nested = next((one for one in value if isinstance(one, list | tuple | Mapping)), None)
+    if nested is not None:
+        raise BadItem(f"{expression} holds {str(nested)[:60]!r}, not a text")
     return list(value)
 
 

@@ -93,7 +93,9 @@ def run(program: str, limits: CodeLimits) -> Verdict:
     name, _, detail = ended.answer.partition(": ")
     if name == "MemoryError":
         return Verdict("memory", f"more than {limits.memory_mb} MB")
-    return Verdict(name, detail) if name else Verdict("ended", f"exit code {ended.code}")
+    if not name or name == PASSED:  # an exception of that name, or a program that wrote it
+        return Verdict("ended", f"exit code {ended.code}")
+    return Verdict(name, detail)
 
 
 @dataclass(frozen=True)

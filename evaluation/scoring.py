@@ -44,6 +44,11 @@ class Model(Protocol):
         ...
 
     @property
+    def positions(self) -> int | None:
+        """The longest input that it can read at all, in tokens. None: no limit."""
+        ...
+
+    @property
     def vocabulary(self) -> int:
         """The number of tokens that it knows."""
         ...

@@ -19,6 +19,7 @@ rolling log-likelihood of a text, and generation until a stop.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -31,6 +32,16 @@ from corpusmill.manifests.yaml_text import parse_yaml
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
 SUFFIX = ".yaml"
+
+
+def _check_name(text: str) -> str:
+    if not re.fullmatch(r"[\w.+-]+", text):
+        mend = "it becomes a file's name: take letters, digits, _ . + and -"
+        raise RecipeError(f"{text!r} cannot name a task", mend)
+    return text
+
+
+TaskName = Annotated[str, AfterValidator(_check_name)]
 Template = Annotated[str, AfterValidator(check_template)]
 Expression = Annotated[str, AfterValidator(check_expression)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
@@ -62,7 +73,7 @@ class Shots(Settings):
 class Task(Settings):
     """What all kinds of task have."""
 
-    name: str = Field(pattern=r"^[\w.+-]+$")
+    name: TaskName
     """Names the task's results."""
     kind: str
     """multiple_choice, last_word, text, answer or code."""
@@ -213,13 +224,13 @@ def load(names: Iterator[str] | tuple[str, ...]) -> list[Task]:
 
 
 def _named(name: str) -> Iterator[Task]:
-    if "/" not in name and not name.endswith(SUFFIX):
-        if name not in shipped():
-            mend = nearest(name, shipped(), "give a path, or one of the shipped tasks")
-            raise RecipeError(f"there is no task {name!r}", mend)
+    if name in shipped():
         name = str(package_file("evaluation", "tasks", f"{name}{SUFFIX}"))
-    if not storage.exists(name):
-        raise RecipeError(f"there is no task file {name}", "check the path")
+    elif not storage.exists(name):
+        if "/" in name or name.endswith(SUFFIX):
+            raise RecipeError(f"there is no task file {name}", "check the path")
+        mend = nearest(name, shipped(), "give a path, or one of the shipped tasks")
+        raise RecipeError(f"there is no task {name!r}", mend)
     if storage.is_folder(name):
         found = [path for path in finding.files_below(name, SUFFIX) if path.endswith(SUFFIX)]
         if not found:

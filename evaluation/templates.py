@@ -3,17 +3,18 @@
 They run in Jinja's sandbox, so a task file from elsewhere reads a row and nothing else. A column
 that is not there, or is null, is an error where it becomes text, is joined by `~` or goes into a
 filter. Only `default` takes one. One filter is ours: `boxed` gives the content of a LaTeX text's
-last box.
+last box. `join` refuses null among the texts, too.
 """
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from corpusmill.evaluation.answers import last_boxed
 from corpusmill.manifests.errors import RecipeError
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import Environment, StrictUndefined, TemplateError, nodes, pass_environment
+from jinja2.filters import make_attrgetter
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 NOT_NULL = "not_null"  # the filter that checks what others and `~` are given
@@ -48,12 +49,22 @@ def _not_null(node: nodes.Expr) -> nodes.Expr:
     return nodes.Filter(node, NOT_NULL, [], [], None, None, lineno=node.lineno)
 
 
+@pass_environment
+def _joined(
+    environment: Environment, texts: Iterable[Any], between: str = "", attribute: str | None = None
+) -> str:
+    """Jinja's `join`, but for nulls, of which it makes `None`."""
+    if attribute is not None:
+        texts = map(make_attrgetter(environment, attribute), texts)
+    return str(between).join(str(text_of(text)) for text in texts)
+
+
 _ENVIRONMENT = _Environment(
     undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=text_of
 )
 
 
-_ENVIRONMENT.filters |= {"boxed": last_boxed, NOT_NULL: text_of}
+_ENVIRONMENT.filters |= {"boxed": last_boxed, "join": _joined, NOT_NULL: text_of}
 # What a template or an expression of a task file raises over a row that is not as it expects.
 _FAULTS = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
 

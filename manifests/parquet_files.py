@@ -45,7 +45,8 @@ def read_parquet(
         missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
         if missing:
             raise InputError(
-                f"{path} has no column {', '.join(missing)}", "check which stage wrote it"
+                f"{path} has no column {', '.join(missing)}",
+                "give the output of a stage that writes it",
             )
         last = 0
         for group in range(file.num_row_groups):
@@ -67,14 +68,7 @@ def read_parquet(
 
 def schema_of(artifact: Artifact | str) -> pa.Schema:
     """The Arrow schema of a Parquet shard, as `read_parquet` gives it. Raises as that does."""
-    path = artifact if isinstance(artifact, str) else artifact.path
-    with storage.open_read(path) as opened:
-        source = Watched(opened)
-        try:
-            return _plain(pq.read_schema(source))
-        except (pa.ArrowInvalid, OSError) as error:
-            source.check()
-            raise _unreadable(path, error) from error
+    return _plain(footer_of(artifact).schema.to_arrow_schema())
 
 
 def footer_of(artifact: Artifact | str) -> pq.FileMetaData:

@@ -1,4 +1,6 @@
-"""`corpusmill synthesize --estimate`, and `annotate`: what a run will take. It writes nothing."""
+"""`corpusmill synthesize --estimate`, also of `annotate` and `ocr`: what a run will take. It writes
+nothing.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,9 +13,10 @@ from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 from corpusmill.pipeline.inputs import data_of, refuse_raw
 from corpusmill.pipeline.recipe import Step, build_stage, resolve_references
+from corpusmill.stages.contract import Reads
 from corpusmill.stages.synthesize.estimate import Estimate
 
-SAMPLE = 200  # documents of each level
+SAMPLE = 200  # documents of each level, or pages
 
 
 def estimate_step(
@@ -41,7 +44,7 @@ def estimate_step(
     patterns = [resolve_references(each, folder_of) for each in inputs or step.inputs]
     if not patterns:
         raise RecipeError(f"{step.name} has no input", "give --input, or `input:` in the recipe")
-    files = [artifact for pattern in patterns for artifact in _files(pattern)]
+    files = [artifact for pattern in patterns for artifact in _files(pattern, stage.reads)]
     usage = _usage(like) if like else {}
     lines, documents, sampled = stage.estimated(files, SAMPLE, usage.get("prompts", {}))
     return Estimate(
@@ -54,13 +57,16 @@ def estimate_step(
     )
 
 
-def _files(pattern: str) -> list[Artifact]:
-    """The Parquet files of an input. They are not hashed. Raises InputError as the run does."""
+def _files(pattern: str, reads: Reads) -> list[Artifact]:
+    """The files of an input. They are not hashed. Raises InputError as the run does."""
     listed = list_input(pattern)
     if isinstance(listed, StageFolder):
         return listed.manifest.documents() or listed.manifest.outputs
-    paths, _ = data_of(pattern, listed)
-    refuse_raw(paths, "documents")
+    if reads is Reads.RECORDS:
+        paths = listed
+    else:
+        paths, _ = data_of(pattern, listed)
+        refuse_raw(paths, reads.value)
     return [Artifact(path, "", storage.size_of(path)) for path in paths]
 
 
@@ -69,7 +75,8 @@ def _usage(folder: str) -> Mapping[str, Any]:
     if not found:
         raise RecipeError(
             f"the manifest of {folder} does not tell what its run took",
-            "name the folder of a finished synthesize or annotate, or give --tokens-per-second",
+            "name the folder of a finished synthesize, annotate or ocr, or give "
+            "--tokens-per-second",
         )
     return dict(found)
 
@@ -81,11 +88,14 @@ def estimate_table(found: Estimate) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("prompt")
-    for name in ("documents", "requests", "tokens in", "tokens out", "at most"):
+    with_pages = any(line.pages is not None for line in found.lines)
+    pages = ["pages"] if with_pages else []
+    for name in ("documents", *pages, "requests", "tokens in", "tokens out", "at most"):
         table.add_column(name, justify="right")
     for line in found.lines:
-        counts = (line.documents, line.requests, line.prompt_tokens, line.output_tokens)
-        table.add_row(line.prompt, *(f"{count:,}" for count in (*counts, line.most_output_tokens)))
+        counts = [line.documents, *([line.pages or 0] if with_pages else []), line.requests]
+        counts += [line.prompt_tokens, line.output_tokens, line.most_output_tokens]
+        table.add_row(line.prompt, *(f"{count:,}" for count in counts))
     return table
 
 
@@ -105,8 +115,8 @@ def estimate_remarks(found: Estimate) -> list[str]:
     assumed = [line.prompt for line in found.lines if not line.from_run]
     if assumed:
         lines.append(
-            f"tokens out are a guess for {', '.join(assumed)}: as long as the passage, or as a "
-            "good example of a rubric; --like with a finished run knows better"
+            f"tokens out are a guess for {', '.join(assumed)}: by the passage, a good example of a "
+            "rubric, or the letters on a page; --like with a finished run knows better"
         )
     return lines
 

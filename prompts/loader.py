@@ -205,7 +205,7 @@ def load(name_or_path: str) -> Prompt:
 
 def _parse(path: str, data: bytes) -> Prompt:
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # editors on Windows write a mark first
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path} is not UTF-8 ({error.reason})", "save it as UTF-8") from error
     settings, template = _front_matter(path, text)

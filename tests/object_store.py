@@ -13,14 +13,17 @@ While `down` is set, all requests fail with 503.
 """
 
 import io
+import json
 import logging
 import random
+import tempfile
 import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +34,8 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-PAUSE_SECONDS = 0.02  # between the pieces of a slow answer
+PAUSE_SECONDS = 0.005  # between the pieces of a slow answer
+RETRY_SECONDS = 0.02  # before a client's second attempt; then twice as much each time
 PIECES = 10
 # Shares of requests. `slow` and `cut` are for GET, `dropped` and `torn` for PUT.
 SHARES = {"error": 0.05, "lost": 0.02, "slow": 0.05, "cut": 0.05, "dropped": 0.04, "torn": 0.03}
@@ -151,7 +155,9 @@ def object_store(
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
     }
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as models:
+        _write_retries(Path(models))
+        variables["AWS_DATA_PATH"] = models
         for name, value in variables.items():
             patch.setenv(name, value)
         s3fs.S3FileSystem.clear_instance_cache()
@@ -166,3 +172,14 @@ def object_store(
             s3fs.S3FileSystem.clear_instance_cache()
             server.shutdown()
             thread.join()
+
+
+def _write_retries(folder: Path) -> None:
+    """Write boto's own retry policies, but with shorter waits: by default, half a second on average
+    before the second attempt. boto reads its models from `AWS_DATA_PATH` first.
+    """
+    from botocore.loaders import Loader
+
+    policies = Loader().load_data("_retry")
+    policies["retry"]["__default__"]["delay"]["base"] = RETRY_SECONDS
+    (folder / "_retry.json").write_text(json.dumps(policies))

@@ -5,6 +5,8 @@ import textwrap
 
 import corpusmill
 import pytest
+from corpusmill.classifiers.own import OwnScorerSettings
+from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.looking.trace import origin_of, trace
 from corpusmill.stages.readers import locate
 
@@ -65,6 +67,11 @@ class Length(OwnScorer):
         return [self.factor * len(text) for text in texts]
 
 
+class First(OwnScorer):
+    def score(self, texts: Sequence[str]) -> Sequence[float]:
+        return [1.0]
+
+
 class Nothing:
     pass
 '''
@@ -113,6 +120,13 @@ def test_a_recipe_runs_them_like_shipped_ones(module, pages, tmp_path):
     (dropped,) = run.stage("loud").documents(excluded=True).arrow().to_pylist()
     assert (dropped["stage"], dropped["reason"]) == ("few_questions", "few_questions.many")
     assert not corpusmill.verify(output).problems
+
+
+def test_a_scorer_gives_a_number_for_each_text(module):
+    texts = ["a", "bc"]
+    assert OwnScorerSettings(scorer=f"{module}:Length").score(texts).tolist() == [1.0, 2.0]
+    with pytest.raises(ModelError, match=r"First gave scores of shape \(1,\) for 2 texts"):
+        OwnScorerSettings(scorer=f"{module}:First").score(texts)
 
 
 def test_their_settings_are_checked_with_the_same_words(module, pages, tmp_path):

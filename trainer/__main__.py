@@ -43,13 +43,14 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
 
 
 def print_record(record: StepRecord) -> None:
-    """One status line."""
+    """One status line, and one for a note."""
     held_out = "" if record.held_out_loss is None else f"  held-out {record.held_out_loss:.4f}"
     mfu = "" if record.mfu is None else f"  MFU {record.mfu:.1%}"
     memory = "" if record.memory_gb is None else f"  {record.memory_gb} GB"
+    note = "" if record.note is None else f"{record.note}\n"
     left = timedelta(seconds=round(record.seconds_left or 0))
     sys.stdout.write(  # Ray Train shows what `print` writes twice
-        f"step {record.step:6d}/{record.steps}  loss {record.loss:.4f}  "
+        f"{note}step {record.step:6d}/{record.steps}  loss {record.loss:.4f}  "
         f"lr {record.learning_rate:.2e}  "
         f"norm {record.gradient_norm:.3f}  {record.tokens_per_second:,.0f} tok/s{mfu}{memory}  "
         f"{left} left{held_out}\n"

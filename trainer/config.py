@@ -30,7 +30,7 @@ Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean
 # Ranks only round their sums in another order.
 FREE_ON_RESUME = (
     *("checkpoint_every", "keep", "log_every", "track"),
-    *("num_workers", "shard_ranks", "gather_weights", "loader_processes"),
+    *("num_workers", "shard_ranks", "gather_weights", "loader_processes", "cuda_graph"),
 )
 
 
@@ -129,10 +129,10 @@ class TrainConfig(Settings):
     again. Less memory, slower."""
     optimizer_dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the optimiser's running means. bfloat16 halves their memory."""
-    cuda_graph: bool = False
+    cuda_graph: Literal["auto"] | bool = "auto"
     """Launch forward and backward as one CUDA graph, for models so small that a GPU waits for
-    launches. Needs a GPU, and the batch of a process in memory at once. Not yet tried on a GPU.
-    """
+    launches. Needs a GPU, and the batch of a process in memory at once. auto: where it was measured
+    to win, if the GPU has the memory."""
     deterministic: bool = False
     """Only kernels that give the same bits each time, so that a killed run on a GPU goes on to the
     bit. Slower. A CPU with `threads` set repeats without it."""
@@ -189,7 +189,7 @@ class TrainConfig(Settings):
             )
         if self.precision != "plain":
             self._refuse_odd_sizes()
-        if self.cuda_graph:
+        if self.cuda_graph is True:
             self._refuse_no_graph()
         if self.epochs is None:
             self.refuse_long_warmup(self.step_count(0))
@@ -201,7 +201,7 @@ class TrainConfig(Settings):
 
     def _refuse_no_graph(self) -> None:
         """Raises RecipeError if a step cannot be a CUDA graph: one forward pass, without hooks."""
-        several = self.batch_size > self.num_workers * self.rows_of_rank(self.num_workers)
+        several = self.passes_of_rank(self.num_workers) > 1
         if self.device in ("cpu", "mps"):
             raise RecipeError(
                 f"cuda_graph needs a GPU, and device is {self.device}", "set cuda_graph to false"
@@ -264,6 +264,10 @@ class TrainConfig(Settings):
     def rows_of_rank(self, ranks: int) -> int:
         """Sequences of one forward pass of one of `ranks` processes."""
         return self.micro_batch_size or max(1, self.batch_size // ranks)
+
+    def passes_of_rank(self, ranks: int) -> int:
+        """Forward passes of one of `ranks` processes in a step."""
+        return self.batch_size // (ranks * self.rows_of_rank(ranks))
 
     def step_count(self, epoch_rows: int) -> int:
         """Optimiser steps of the run, at least 1. epoch_rows: rows of one epoch of the data."""

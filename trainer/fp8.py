@@ -26,7 +26,7 @@ E4M3, E5M2 = torch.float8_e4m3fn, torch.float8_e5m2
 CAPABILITY = (8, 9)  # of a GPU
 SMALLEST = 1e-12  # a tensor of zeros has some scale too
 NOT_ROUNDED = (None, None, None, None)
-NO_GRADIENTS = (None, *NOT_ROUNDED)  # of a scaling and a rounded weight
+NO_GRADIENTS = (None, None, *NOT_ROUNDED)  # of a scaling, a gradient's sum, a rounded weight
 
 
 class Rounded(NamedTuple):
@@ -48,13 +48,18 @@ def refuse_device(device: torch.device) -> None:
 
 
 def linear(
-    x: Tensor, weight_OK: Tensor, scaling: Scaling, rounded: Rounded | None = None
+    x: Tensor,
+    weight_OK: Tensor,
+    scaling: Scaling,
+    rounded: Rounded | None = None,
+    sum_OK: Tensor | None = None,
 ) -> Tensor:
     """x @ weight.T with all three products (forward, both gradients) in 8 bits; dtype of x.
 
-    rounded: the weight's 8-bit forms, if they were made before.
+    rounded: the weight's 8-bit forms, if they were made before. sum: to which the weight's gradient
+    is added, if autograd shall have none (`trainer.gradient_sums`).
     """
-    y_NO = _Linear.apply(x.flatten(0, -2), weight_OK, scaling, *(rounded or NOT_ROUNDED))
+    y_NO = _Linear.apply(x.flatten(0, -2), weight_OK, scaling, sum_OK, *(rounded or NOT_ROUNDED))
     return y_NO.unflatten(0, x.shape[:-1])
 
 
@@ -105,6 +110,7 @@ class _Linear(torch.autograd.Function):
         x_NK: Tensor,
         weight_OK: Tensor,
         scaling: Scaling,
+        sum_OK: Tensor | None,
         w8_OK: Tensor | None,
         w_scale: Tensor | None,
         w8_KO: Tensor | None,
@@ -112,7 +118,7 @@ class _Linear(torch.autograd.Function):
     ) -> Tensor:
         x8_NK, x_scale, x8_KN, x_scale_K = quantise_both(x_NK, E4M3, scaling)
         ctx.save_for_backward(x8_KN, x_scale_K, weight_OK, w8_KO, w_scale_K)
-        ctx.scaling = scaling
+        ctx.scaling, ctx.sum_OK = scaling, sum_OK
         if w8_OK is None or w_scale is None:
             w8_OK, w_scale = quantise(weight_OK, E4M3, scaling)
         return product(x8_NK, x_scale, w8_OK, w_scale, x_NK.dtype, fast=True)
@@ -127,4 +133,7 @@ class _Linear(torch.autograd.Function):
             _, _, w8_KO, w_scale_K = quantise_both(weight_OK, E4M3, ctx.scaling)
         dx_NK = product(d8_NO, d_scale, w8_KO, w_scale_K, dy_NO.dtype, fast=False)
         dweight_OK = product(d8_ON, d_scale_O, x8_KN, x_scale_K, dy_NO.dtype, fast=False)
+        if ctx.sum_OK is not None:
+            ctx.sum_OK.add_(dweight_OK)
+            return dx_NK, None, *NO_GRADIENTS
         return dx_NK, dweight_OK.to(weight_OK.dtype), *NO_GRADIENTS

@@ -13,41 +13,64 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from corpusmill.trainer import fp8, kernels, onednn
+from corpusmill.trainer import fp8, gradient_sums, kernels, onednn
 from corpusmill.trainer.attention import Documents, attend
 from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.ssd import scan
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+ONE_PASS = False  # the backward of a norm adds the gradient that passed by it; not yet measured
+
 
 class Linear(nn.Linear):
     """A bias-free linear map with an fp32 master weight, computed in the dtype of its input.
 
     fp8: how the products of training are scaled to 8 bits, if they are. Without gradients the map
-    is computed in the dtype of its input, as readers of the exported model will do it.
+    is computed in the dtype of its input, as readers of the exported model will do it. rounded: the
+    weight's 8-bit forms, if it has them. gradient_sum, in_16_bits: see `sum_gradients`.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
         self.fp8: fp8.Scaling | None = None
         self.rounded: fp8.Rounded | None = None
+        self.gradient_sum: Tensor | None = None
+        self.in_16_bits: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.fp8 is not None and torch.is_grad_enabled():
-            return fp8.linear(x, self.weight, self.fp8, self.rounded)
+        if torch.is_grad_enabled():
+            if self.fp8 is not None:
+                return fp8.linear(x, self.weight, self.fp8, self.rounded, self.gradient_sum)
+            if self.gradient_sum is not None and self.in_16_bits is not None:
+                return gradient_sums.linear(x, self.weight, self.in_16_bits, self.gradient_sum)
         return onednn.linear(x, self.weight)
+
+    def sum_gradients(self, dtype: torch.dtype) -> None:
+        """Let the products themselves add up the weight's gradients over the micro-batches of a
+        step. The weight is cast to `dtype` once a step, by `round_weight`.
+        """
+        self.gradient_sum = torch.zeros_like(self.weight, requires_grad=False)
+        if self.fp8 is None:
+            self.in_16_bits = self.weight.detach().to(dtype)
 
     @torch.no_grad()
     def round_weight(self) -> None:
-        """Make the weight's 8-bit forms anew, in the same memory."""
-        assert self.fp8 is not None
-        forms = fp8.round_weight(self.weight, self.fp8)
-        if self.rounded is None:
-            self.rounded = forms
-        else:
-            for old, new in zip(self.rounded, forms, strict=True):
-                old.copy_(new)
+        """Make the weight's forms in fewer bits anew, in the same memory."""
+        if self.fp8 is not None:
+            forms = fp8.round_weight(self.weight, self.fp8)
+            if self.rounded is None:
+                self.rounded = forms
+            else:
+                for old, new in zip(self.rounded, forms, strict=True):
+                    old.copy_(new)
+        if self.in_16_bits is not None:
+            self.in_16_bits.copy_(self.weight)
+
+    def empty_sum(self) -> None:
+        """Begin the sum of a step's gradients, if the products make it."""
+        if self.gradient_sum is not None:
+            self.weight.grad = self.gradient_sum.zero_()
 
 
 def recomputed(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -66,6 +89,12 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(size))
         self.epsilon = epsilon
         self.groups = groups
+
+    def beside(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x and its norm: the two ways from a layer's input to the sum at its end."""
+        if ONE_PASS and self.groups == 1 and kernels.take(x):
+            return kernels.norm.rms_norm_beside(x, self.weight, self.epsilon)
+        return x, self(x)
 
     def forward(self, x: Tensor) -> Tensor:
         if kernels.take(x):

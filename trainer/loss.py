@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,8 @@ class SummedLoss:
     Layers of one kind share their compiled code. So compiling 100 layers takes as long as 3. The
     z-loss is part of it only where gradients are taken.
     """
+
+    tried_in_graphs: ClassVar[bool] = True  # on a GPU, see `trainer.step_graph`
 
     def __init__(self, model: HybridModel, config: TrainConfig) -> None:
         self.model = model

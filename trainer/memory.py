@@ -66,7 +66,7 @@ def savings(config: TrainConfig, ranks: int) -> list[tuple[str, float]]:
         found.append(("optimizer_dtype: bfloat16", saved))
     if config.shard_ranks > 1 and config.gather_weights == "step":
         found.append(("gather_weights: layer", 2 * parameter_count(config.model) / GB))
-    if config.cuda_graph:
+    if config.cuda_graph is True:
         found.append(("cuda_graph: false", activations))  # the graph shares its memory with nothing
     if ranks > config.shard_ranks:
         held = 8 * parameter_count(config.model) / config.shard_ranks / GB

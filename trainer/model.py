@@ -52,7 +52,8 @@ class Block(nn.Module):
     def forward(self, x_BTD: Tensor, documents: Documents | None) -> Tensor:
         if self.recompute:
             return x_BTD + recomputed(lambda x: self.mixer(self.norm(x), documents), x_BTD)
-        return x_BTD + self.mixer(self.norm(x_BTD), documents)
+        passed_BTD, normed_BTD = self.norm.beside(x_BTD)
+        return passed_BTD + self.mixer(normed_BTD, documents)
 
 
 class Backbone(nn.Module):
@@ -131,10 +132,22 @@ class HybridModel(nn.Module):
                     module.fp8 = scaling
 
     def round_weights(self) -> None:
-        """Make the 8-bit forms of the weights that have them; once a step is enough."""
+        """Make the forms in fewer bits of the weights that have them; once a step is enough."""
         for module in self.modules():
-            if isinstance(module, Linear) and module.fp8 is not None:
+            if isinstance(module, Linear):
                 module.round_weight()
+
+    def sum_gradients(self) -> None:
+        """Let the products of the layers add up the gradients of a step's micro-batches."""
+        for module in self.backbone.layers.modules():
+            if isinstance(module, Linear) and module.weight.requires_grad:
+                module.sum_gradients(self.compute_dtype)
+
+    def empty_sums(self) -> None:
+        """Begin such sums anew."""
+        for module in self.backbone.layers.modules():
+            if isinstance(module, Linear):
+                module.empty_sum()
 
 
 def text_parameters(model: HybridModel) -> dict[str, nn.Parameter]:

@@ -203,7 +203,7 @@ def device_of(config: TrainConfig) -> torch.device:
     device = find_device(config.device)
     if config.precision != "plain":
         fp8.refuse_device(device)
-    if config.cuda_graph and device.type != "cuda":
+    if config.cuda_graph is True and device.type != "cuda":
         raise CorpusmillError(
             f"cuda_graph needs a GPU, and this run is on {device}", "set cuda_graph to false"
         )

@@ -24,6 +24,7 @@ class StepRecord:
     mean since the last write. mfu: see `trainer.flops`; None on a device of unknown peak.
     memory_gb: largest use of the first rank's GPU so far; None on a CPU. seconds_left: until the
     run ends, at this speed. figures: what a gauge read at this step, by name; None at most steps.
+    note: what to tell the user, once.
     """
 
     step: int
@@ -37,6 +38,7 @@ class StepRecord:
     memory_gb: float | None = None
     seconds_left: float | None = None
     figures: dict[str, float] | None = None
+    note: str | None = None
 
 
 OnStep = Callable[[StepRecord], None]
@@ -46,7 +48,8 @@ class Records:
     """The log. It collects steps, with numbers still on the device, and writes them together.
 
     tell: called with every record that is written, by the first rank only. counted: whether
-    `trainer.flops` counts all that a step computes; if not, there is no `mfu`.
+    `trainer.flops` counts all that a step computes; if not, there is no `mfu`. notes: what
+    the user should know; the next record takes it from there.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Records:
         tell: Sequence[OnStep],
         ranks: Ranks,
         counted: bool = True,
+        notes: list[str] | None = None,
     ) -> None:
         self.path = path
         self.ranks = ranks  # only the first writes; all see a loss that is not finite
@@ -72,6 +76,7 @@ class Records:
         self.tell = tell
         self.last: StepRecord | None = None
         self._waiting: list[tuple[int, float, Tensor]] = []
+        self._notes = [] if notes is None else notes
         self._since = time.perf_counter()
         if not ranks.first:
             return
@@ -125,7 +130,9 @@ class Records:
                     memory,
                     round((self.steps - step) * self.tokens_per_step / speed, 1),
                     figures if last else None,
+                    "; ".join(self._notes) or None,
                 )
+                self._notes.clear()
                 file.write(json.dumps(asdict(self.last)) + "\n")
                 for on_step in self.tell if self.ranks.first else ():
                     on_step(self.last)

@@ -5,6 +5,9 @@ model's GPU waits for them. A CUDA graph holds the launches of a whole step, and
 once. It reads its batch from fixed memory, so every batch is copied there first. The optimiser
 stays outside: its rate changes.
 
+With `cuda_graph: auto` a run has a graph where one wins and has been tried (`decide`), and goes on
+without one if it cannot have it.
+
 Source: CUDA graphs in PyTorch (pytorch.org/blog/accelerating-pytorch-with-cuda-graphs, 2021).
 """
 
@@ -12,13 +15,49 @@ from collections.abc import Callable, Iterable
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.flops import flops_per_token
 from corpusmill.trainer.loader import Batch
+from corpusmill.trainer.ranks import Ranks
 from torch import Tensor, nn
 
 PLAIN_STEPS = 3  # first: kernels are compiled and library handles made
 COMPARED_STEPS = 3  # of the graph, with as many batches
 MOST_DIFFERENCE = 0.02  # of loss and gradients between a plain step and the graph, relative
 SMALLEST = 1e-6  # what a difference is divided by
+# Of a layer's forward and backward, up to which a GPU waits for launches (docs/lab-log.md): a graph
+# gave 6.1 times the speed at 0.07e12, and 1.14 times at 1.2e12. More was not measured.
+MOST_FLOPS_OF_A_LAYER = 2e12
+# Free memory, in steps: the graph's own, one that is compared with it, and some to spare.
+STEPS_IN_MEMORY = 2.2
+
+Tell = Callable[[str], None]
+
+
+def decide(config: TrainConfig, ranks: Ranks, tried: bool) -> tuple[bool, str]:
+    """Whether steps become a CUDA graph by the settings; and what to tell the user, if anything.
+
+    tried: whether a graph of this loss was tried. Nothing is told of models that would gain
+    nothing.
+    """
+    if config.cuda_graph != "auto":
+        return config.cuda_graph, ""
+    tokens = config.rows_of_rank(ranks.count) * config.sequence_length
+    flops = tokens * flops_per_token(config.model, config.sequence_length)
+    small = flops / len(config.model.pattern) <= MOST_FLOPS_OF_A_LAYER
+    if ranks.device.type != "cuda" or not small or not tried:
+        return False, ""
+    if config.passes_of_rank(ranks.count) > 1:
+        return False, (
+            "no CUDA graph: a step has several micro-batches; without micro_batch_size a model as "
+            "small as this one is up to 6 times as fast"
+        )
+    if ranks.count > 1 or config.precision != "plain" or config.deterministic:
+        return False, (
+            "no CUDA graph: none was tried with several processes, 8 bits or deterministic; "
+            "a model as small as this one may be faster without"
+        )
+    return True, ""
 
 
 class StepGraph:
@@ -26,31 +65,67 @@ class StepGraph:
 
     The first steps are plain, and so is one with a batch that does not fit into the memory of the
     graph. The first replays are compared with plain steps: with the batch of the capture, and with
-    others, which show whether the graph reads all of a new batch. Raises CorpusmillError if one
-    gives another loss or gradient.
+    others, which show whether the graph reads all of a new batch. If one gives another loss or
+    gradient, or if there can be no graph: raises CorpusmillError; with `give_up` tells that the
+    reason, and all steps are plain from then on.
     """
 
     def __init__(
-        self, gradients: Callable[[Batch], Tensor], parameters: Iterable[nn.Parameter]
+        self,
+        gradients: Callable[[Batch], Tensor],
+        parameters: Iterable[nn.Parameter],
+        give_up: Tell | None = None,
     ) -> None:
         self._plain = gradients
         self._parameters = list(parameters)
         self._steps = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._to_compare = COMPARED_STEPS
+        self._give_up = give_up
+        self._given_up = False
+        self._before = _memory()[0]
 
     def __call__(self, batch: Batch) -> Tensor:
         self._steps += 1
-        if self._steps <= PLAIN_STEPS:
+        if self._steps <= PLAIN_STEPS or self._given_up:
             return self._plain(batch)
+        try:
+            return self._by_graph(batch)
+        except (CorpusmillError, torch.OutOfMemoryError) as error:
+            if self._give_up is None:
+                raise
+            reason = error.what if isinstance(error, CorpusmillError) else "too little memory"
+        # Behind the handler: there the error holds what the step had in memory.
+        self._given_up, self._graph = True, None
+        self._forget()
+        torch.cuda.empty_cache()
+        self._give_up(f"no CUDA graph: {reason}")
+        return self._plain(batch)
+
+    def _by_graph(self, batch: Batch) -> Tensor:
         if self._graph is None:
+            if self._give_up is not None:
+                self._refuse_little_memory()
             self._graph = self._captured(batch)
         if not self._static.take(batch):
             return self._plain(batch)
         if not self._to_compare:
             return self._replayed(self._graph)
         self._to_compare -= 1
-        return self._compared(self._graph, batch)
+        loss = self._compared(self._graph, batch)
+        if not self._to_compare:
+            torch.cuda.empty_cache()  # plain steps are over
+        return loss
+
+    def _refuse_little_memory(self) -> None:
+        """Raises CorpusmillError if the graph's memory may not fit beside that of a plain step."""
+        torch.cuda.empty_cache()
+        _, most, free = _memory()
+        if free < STEPS_IN_MEMORY * (most - self._before):
+            raise CorpusmillError(
+                f"it needs {STEPS_IN_MEMORY * (most - self._before) / 1e9:.1f} GB, and "
+                f"{free / 1e9:.1f} GB are free"
+            )
 
     def _compared(self, graph: torch.cuda.CUDAGraph, batch: Batch) -> Tensor:
         """The batch's loss and gradients by the graph, if they are those of a plain step.
@@ -89,6 +164,7 @@ class StepGraph:
             self._plain(self._static)
             self._forget()
         before.wait_stream(aside)
+        torch.cuda.empty_cache()  # what the pass had cannot serve the graph
         graph = torch.cuda.CUDAGraph()
         # Other threads copy batches meanwhile, which the stricter modes take for mistakes.
         try:
@@ -111,3 +187,11 @@ class StepGraph:
     def _forget(self) -> None:
         for parameter in self._parameters:
             parameter.grad = None
+
+
+def _memory() -> tuple[int, int, int]:
+    """Bytes of the GPU in use, in use at most so far, and free."""
+    if not torch.cuda.is_available():
+        return 0, 0, 0
+    free, _ = torch.cuda.mem_get_info()
+    return torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated(), free

@@ -66,7 +66,7 @@ def _numbers(record: StepRecord) -> dict[str, float]:
     return {
         name: value
         for name, value in numbers.items()
-        if name not in ("step", "steps", "figures") and value is not None
+        if name not in ("step", "steps", "figures", "note") and value is not None
     }
 
 

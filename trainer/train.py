@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.trainer import checkpoint, fp8, sequences
+from corpusmill.trainer import checkpoint, fp8, gradient_sums, sequences
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import Batch, BatchLoader, held_out_batches
@@ -31,7 +31,7 @@ from corpusmill.trainer.repeatable import repeatable
 from corpusmill.trainer.saving import Saver
 from corpusmill.trainer.schedule import learning_rate_at
 from corpusmill.trainer.sharding import clip_gradients, keep_gathered, shard
-from corpusmill.trainer.step_graph import StepGraph
+from corpusmill.trainer.step_graph import StepGraph, Tell, decide
 from corpusmill.trainer.token_shards import IMAGE_TOKEN, Catalogue, catalogue
 from corpusmill.trainer.tracking import draw_loss, watchers
 from torch import Tensor
@@ -143,7 +143,8 @@ def _train(
         if corpus.training[0].fitted_rows is not None:
             (output_folder / sequences.FILE).write_text(sequences.describe(corpus, config.pack))
     summed_loss = parts.make_loss(model, config)
-    gradients = gradients_of(summed_loss, config, ranks)
+    notes: list[str] = []
+    gradients = gradients_of(summed_loss, config, ranks, notes.append)
     held_out = held_out_batches(config, stream, ranks, read_extras)
     gauging = parts.gauging
     measure = gauging.make(model, config) if gauging and ranks.first else None
@@ -164,7 +165,7 @@ def _train(
     )
     with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
         tell = [*watching, on_step] if on_step else watching
-        records = Records(log, first, steps, config, tell, ranks, counted=not parts.columns)
+        records = Records(log, first, steps, config, tell, ranks, not parts.columns, notes)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -222,7 +223,7 @@ def optimise(
     rank. So sums are divided by the count of the whole batch. gradients: of `gradients_of`.
     """
     config, model = optimizer.config, summed_loss.model
-    if config.precision != "plain" and ranks.shards is None:
+    if ranks.shards is None:
         model.round_weights()  # sharded, they would be whole on every rank
     targets = ranks.sum(batch.targets.clone()).clamp(min=1)
     loss = gradients(dataclasses.replace(batch, targets=targets))
@@ -233,14 +234,21 @@ def optimise(
     return ranks.sum(loss), norm
 
 
-def gradients_of(summed_loss: SummedLoss, config: TrainConfig, ranks: Ranks) -> Gradients:
+def gradients_of(
+    summed_loss: SummedLoss, config: TrainConfig, ranks: Ranks, tell: Tell = print
+) -> Gradients:
     """Leaves the gradients of this rank's rows in the model, and returns their part of the loss.
 
-    It is given a batch whose `targets` are those of all ranks.
+    It is given a batch whose `targets` are those of all ranks. tell: takes what the user should
+    know.
     """
     model, rows = summed_loss.model, config.rows_of_rank(ranks.count)
+    several = config.passes_of_rank(ranks.count) > 1
+    if gradient_sums.take(model.compute_dtype, ranks.device) and several and ranks.shards is None:
+        model.sum_gradients()
 
     def gradients(batch: Batch) -> Tensor:
+        model.empty_sums()
         loss = torch.zeros((), device=batch.tokens.device)
         pieces = list(batch.micro_batches(rows))
         for number, piece in enumerate(pieces, start=1):
@@ -251,9 +259,12 @@ def gradients_of(summed_loss: SummedLoss, config: TrainConfig, ranks: Ranks) -> 
             loss += part.detach()
         return loss
 
-    if config.cuda_graph:
-        return StepGraph(gradients, model.parameters())
-    return gradients
+    graph, why_not = decide(config, ranks, summed_loss.tried_in_graphs)
+    if why_not:
+        tell(why_not)
+    if not graph:
+        return gradients
+    return StepGraph(gradients, model.parameters(), None if config.cuda_graph is True else tell)
 
 
 def build_model(

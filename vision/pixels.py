@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from corpusmill.vision.config import Tiling
 from corpusmill.vision.tiling import Grid, choose_grid
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MOST_PIXELS = 100_000_000
 LONGEST_RATIO = 50  # of the longer to the shorter side: a grid of 12 cells reaches 12
 SKEWED_PIXELS, NONSENSE = 1.2, 4.0  # ratios of the dots to the inch, across and down
+QUARTER_TURNS = (5, 6, 7, 8)  # orientations of EXIF that change width and height
 WHITE = (255, 255, 255)
 
 
@@ -38,11 +39,13 @@ def page_count(content: bytes) -> int:
 
     Raises ImageError for a file that is no image.
     """
-    image = _opened(content)
-    try:
-        return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-    except Exception as error:  # the directory of a later page may be damaged
-        raise ImageError("image.truncated", _line(error)) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _opened(content)
+        try:
+            return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        except Exception as error:  # the directory of a later page may be damaged
+            raise ImageError("image.truncated", _line(error)) from error
 
 
 def open_image(content: bytes, page: int | None = None) -> Image.Image:
@@ -60,9 +63,11 @@ def open_image(content: bytes, page: int | None = None) -> Image.Image:
             if paged:
                 image.seek(page or 0)
             _check_size(image, paged)
+            # Of a TIFF file, `load` turns the page and forgets that it did.
+            turned = image.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS
             image.load()
-            upright: Image.Image = ImageOps.exif_transpose(image)
-            return _square(_on_white(upright), image) if paged else _on_white(upright)
+            upright = _on_white(ImageOps.exif_transpose(image))
+            return _square(upright, image.info.get("dpi", (1, 1)), turned) if paged else upright
         except (ImageError, MemoryError):
             raise
         except Exception as error:
@@ -71,16 +76,16 @@ def open_image(content: bytes, page: int | None = None) -> Image.Image:
 
 def _opened(content: bytes) -> Image.Image:
     """The image with its header read. Raises ImageError."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return Image.open(io.BytesIO(content), formats=FORMATS)
-        except MemoryError:  # says nothing about the file
-            raise
-        except Image.DecompressionBombError as error:
-            raise ImageError("image.too_large", _line(error)) from error
-        except Exception as error:  # Pillow's readers raise whatever their format's parser does
-            raise ImageError("image.unreadable", _line(error)) from error
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except MemoryError:  # says nothing about the file
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("image.too_large", _line(error)) from error
+    except UnidentifiedImageError as error:  # its words hold an address in memory
+        raise ImageError("image.unreadable", f"none of {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow's readers raise whatever their format's parser does
+        raise ImageError("image.unreadable", _line(error)) from error
 
 
 def _check_size(image: Image.Image, paged: bool) -> None:
@@ -115,11 +120,11 @@ def _on_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _square(upright: Image.Image, image: Image.Image) -> Image.Image:
-    """The page with square pixels: a fax has 204 x 98 to the inch. image: as it was opened."""
-    across, down = (float(dots) for dots in image.info.get("dpi", (1, 1)))
-    if upright.size != image.size:  # it was turned by 90 degrees
-        across, down = down, across
+def _square(upright: Image.Image, dpi: tuple[float, float], turned: bool) -> Image.Image:
+    """The page with square pixels: a fax has 204 x 98 to the inch. turned: whether the file has the
+    page on its side, so that `dpi` is down and across.
+    """
+    across, down = (float(dots) for dots in (reversed(dpi) if turned else dpi))
     ratio = max(across, down) / max(1.0, min(across, down))
     if not SKEWED_PIXELS < ratio <= NONSENSE:
         return upright

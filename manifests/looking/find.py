@@ -63,6 +63,23 @@ def finished_stages(root: str) -> list[Manifest]:
     return found.manifests
 
 
+def stages_before(manifests: list[Manifest]) -> list[Manifest]:
+    """The stages that these ones were made from, wherever they lie, parents first.
+
+    Raises InputError if one cannot be read.
+    """
+    seen = {storage.absolute(manifest.folder): manifest for manifest in manifests}
+    given = set(seen)
+    waiting = list(manifests)
+    for manifest in waiting:
+        for folder in (StageFolder(parent.path) for parent in manifest.parents):
+            place = storage.absolute(folder.path)
+            if place not in seen and folder.has_manifest:
+                seen[place] = folder.manifest
+                waiting.append(folder.manifest)
+    return _in_order([manifest for place, manifest in seen.items() if place not in given])[0]
+
+
 def _in_order(manifests: list[Manifest]) -> tuple[list[Manifest], list[list[str]]]:
     """The manifests sorted, parents before their readers, and the circles among them."""
     by_place = {storage.absolute(manifest.folder): manifest for manifest in manifests}

@@ -1,5 +1,6 @@
 """A stage's rows as a table of DuckDB, which reads the shards and only the columns it needs."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ def make_table(
         elif not storage.exists(path):
             raise InputError(f"{path} is missing", "run the stage again")
     begin = len(manifest.folder.rstrip("/")) + 2
-    files = ", ".join(quoted(storage.local(path)) for path in paths)
+    files = ", ".join(quoted(_one_file(storage.local(path))) for path in paths)
     database.execute(
         f"CREATE VIEW {name} AS SELECT * EXCLUDE filename, substr(filename, {begin}) AS {SHARD} "
         f"FROM read_parquet([{files}], union_by_name = true, filename = true, "
@@ -68,6 +69,11 @@ def _register(database: "duckdb.DuckDBPyConnection", path: str) -> None:
     protocols = (store.protocol,) if isinstance(store.protocol, str) else store.protocol
     if not any(map(database.filesystem_is_registered, protocols)):
         database.register_filesystem(store)
+
+
+def _one_file(path: str) -> str:
+    """A glob that matches this path alone. DuckDB takes every path for a glob."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
 def quoted(text: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
-from corpusmill.manifests.looking.find import find_stages, finished_stages
+from corpusmill.manifests.looking.find import find_stages, finished_stages, stages_before
 from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Receipt
@@ -71,8 +71,9 @@ class Trace:
 def trace(root: str, document: str) -> Trace:
     """Follow a document.
 
-    document: its id, the beginning of its id (at least 6 characters), or its URL. Raises InputError
-    if no document matches, or several do.
+    document: its id, the beginning of its id (at least 6 characters), or its URL. If no stage at
+    `root` has it, those that they were made from are searched. Raises InputError if no document
+    matches, or several do.
     """
     if len(document) < 6:
         raise InputError(
@@ -86,6 +87,11 @@ def trace(root: str, document: str) -> Trace:
     ]
     for manifest in stages.manifests:
         found.sightings += _sightings(manifest, document, found.unread)
+    if not found.sightings:  # as of `ablate`: what it read has the documents
+        before = stages_before(stages.manifests)
+        found.stages = [*before, *stages.manifests]
+        for manifest in before:
+            found.sightings += _sightings(manifest, document, found.unread)
     ids = {sighting.row["id"] for sighting in found.sightings}
     if not ids:
         unread = (

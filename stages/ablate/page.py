@@ -29,7 +29,7 @@ def write_comparison(settings: Ablate, shard: Shard) -> None:
     figures = compare(runs, settings.compared_with, settings.last)
     facts = {
         "baseline": settings.compared_with,
-        "seeds": list(settings.seeds),
+        "seeds": sorted({run.seed for run in runs}),
         "tokens": next(iter(curves.values()))["tokens"],
         "epochs": {one["arm"]: one["epochs"] for one in curves.values()},
         "figures": [figure.as_json() for figure in figures],
@@ -49,7 +49,9 @@ def table(figures: Sequence[Figure]) -> Iterator[str]:
     for key, arms in by_key(figures):
         if key.metric == ACCURACY and all(figure.verdict in ("", "unclear") for figure in arms):
             continue  # at chance: in the JSON only
-        yield f"{' / '.join(filter(None, key))} ({arms[0].items:,} items, {arms[0].seeds} seeds)"
+        seeds = sorted({figure.seeds for figure in arms})  # of a failed run there is none
+        named = " / ".join(filter(None, key))
+        yield f"{named} ({arms[0].items:,} items, {' or '.join(map(str, seeds))} seeds)"
         for figure in arms:
             yield (
                 f"{figure.arm:{wide}}  {figure.value:8.4f} {_number(figure.half_width)}  "

@@ -18,13 +18,15 @@ COLOURS = ("#1d4ed8", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#be123c", "#4
 
 def picture(figures: Sequence[Figure]) -> str:
     """An SVG."""
-    rows = [
-        (" / ".join(filter(None, (key.task, key.domain))), compared)
+    found = [
+        (key, compared)
         for key, arms_of_key in by_key(figures)
         if key.metric in (TEXT, GOLD)
         and (compared := [one for one in arms_of_key if one.difference is not None])
     ]
-    rows.sort(key=lambda row: row[0] != MEAN)  # first, what says most
+    # First what says most, then texts, then tasks.
+    found.sort(key=lambda row: (row[0].task != MEAN, row[0].metric != TEXT))
+    rows = [(" / ".join(filter(None, (key.task, key.domain))), row) for key, row in found]
     arms = list(dict.fromkeys(figure.arm for _, row in rows for figure in row))
     colours = {arm: COLOURS[place % len(COLOURS)] for place, arm in enumerate(arms)}
     scale = _Scale([figure for _, row in rows for figure in row])
@@ -43,13 +45,15 @@ def picture(figures: Sequence[Figure]) -> str:
         y += height
     zero = scale.across(0)
     ticks = "".join(
-        f'<text x="{scale.across(value):.1f}" y="{y + 16}" text-anchor="middle">{value:+.2g}</text>'
+        f'<text x="{scale.across(value):.1f}" y="{y + 16}" text-anchor="middle">'
+        f"{value and format(value, '+.2g')}</text>"
         for value in (-scale.tick, 0.0, scale.tick)
     )
     baseline = next((figure.arm for figure in figures if figure.difference is None), "")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 26}" '
-        f'font-family="sans-serif" font-size="12">'
+        # The report's page would write in its theme's colour, and the ground stays white.
+        f'font-family="sans-serif" font-size="12" style="--soft:#44403c">'
         f'<rect width="{WIDTH}" height="{y + 26}" fill="white"/>'
         f'<text x="10" y="18">Bits per byte more or less than {escape(baseline)}, with 95 % '
         f"intervals. Left is better.</text>{_legend(colours)}{''.join(parts)}"

@@ -33,7 +33,7 @@ from corpusmill.stages.contract import Account, Inputs, Pass, Passes
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
 ARM = "arm:"  # before the names of inputs
-COMPARISON = 2  # of its rules: a new number compares the runs anew and trains none
+COMPARISON = 3  # of its rules: a new number compares the runs anew and trains none
 
 
 class Ablate(SmallRuns):

@@ -10,7 +10,7 @@ A blend may have several phases, each with its own weights and its share of the 
 cap holds over all phases together. Earlier phases take first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -87,6 +87,8 @@ def allot_phases(
 
     Raises RecipeError as `allot` does.
     """
+    for phase in phases:
+        _refuse_no_weight(phase.weights.values())
     if tokens is None:
         mean = {
             name: sum(
@@ -116,16 +118,21 @@ def allot_phases(
     return found
 
 
+def _refuse_no_weight(weights: Iterable[Fraction]) -> None:
+    if not any(weights):
+        raise RecipeError(
+            "every weight of the blend or of a phase is 0",
+            "give at least one source a weight above 0",
+        )
+
+
 def allot(supplies: Mapping[str, Supply], tokens: int | None) -> dict[str, Quota]:
     """The quota of each source. tokens: of the whole blend; None for `largest_total`.
 
     Raises RecipeError if a source with a weight has no tokens, or if the blend has no size.
     """
     weights = sum((supply.weight for supply in supplies.values()), Fraction(0))
-    if not weights:
-        raise RecipeError(
-            "every weight of the blend is 0", "give at least one source a weight above 0"
-        )
+    _refuse_no_weight([weights])
     for name, supply in supplies.items():
         if supply.weight and not supply.tokens:
             raise RecipeError(

@@ -2,9 +2,10 @@
 
 The method is Nemotron-CC's (arXiv 2412.02595, section 2.2). Several scorers disagree about what is
 good. Each scorer's scores are cut into twenty buckets, from 0 to 19, over the whole corpus. The
-highest bucket counts. The twenty buckets make five levels. Pass `score` reads each shard once and
-writes scores and a histogram. `thresholds` merges the histograms. `classify` writes the documents
-by level:
+highest bucket counts. The twenty buckets make five levels. Pass `score` reads each shard and writes
+scores and a histogram. Encoders that may use a GPU score in a pass before it, `encode`, so that the
+GPU does not wait for the other scorers, which then run on all cores. `thresholds` merges the
+histograms. `classify` writes the documents by level:
 
     documents/level=<level>/kind=actual/<shard>.parquet     every level for every shard
     documents/level=<level>/kind=synthetic/<shard>.parquet  if a shard holds synthetic documents
@@ -20,15 +21,19 @@ from typing import Annotated, ClassVar, Self
 import pyarrow as pa
 from corpusmill.classifiers.buckets import LEVEL_BORDERS, Combine
 from corpusmill.classifiers.embedding import EmbeddingScorer
+from corpusmill.classifiers.encoder import refuse_absent_gpu
 from corpusmill.classifiers.scorer import ScorerConfig
 from corpusmill.classifiers.thresholds import read_thresholds
 from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
-from corpusmill.stages.classify import levels, scoring
+from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.classify import edges, levels, scoring
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from pydantic import Field, model_validator
 
+# Columns that have a meaning in every file. The files of scores have a column for each scorer.
+TAKEN = ("id", "text", "n_tokens")
 Bucket = Annotated[int, Field(ge=1, le=19)]
 
 
@@ -59,6 +64,10 @@ class Classify(GlobalStage):
                 raise RecipeError(
                     f"scorers.{name} cannot be a scorer's name",
                     "use lower-case letters, digits and underscores",
+                )
+            if name in TAKEN:
+                raise RecipeError(
+                    f"scorers.{name} has the name of a column of documents", "call it otherwise"
                 )
         if list(self.borders) != sorted(set(self.borders)):
             raise RecipeError(
@@ -101,27 +110,48 @@ class Classify(GlobalStage):
             parts.append(f"thresholds={model_files.digest(self.thresholds)}")
         return " ".join(parts)
 
+    def refuse_early(self, here: bool) -> None:
+        for scorer in self.scorers.values():
+            if here and isinstance(scorer, EmbeddingScorer):
+                refuse_absent_gpu(scorer)
+
+    def apart(self) -> dict[str, ScorerConfig]:
+        """The scorers of pass `encode`: encoders that may use a GPU, if there are other scorers."""
+        found = {name: item for name, item in self.scorers.items() if _may_use_gpu(item)}
+        return found if len(found) < len(self.scorers) else {}
+
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)
-        encodes = any(
-            isinstance(item, EmbeddingScorer) and item.device != "cpu"
-            for item in self.scorers.values()
-        )
+        shards: dict[str, tuple[Artifact, ...]]
+        shards = {name: (artifact,) for name, artifact in documents.items()}
+        if apart := self.apart():
+            encoded = yield Pass(
+                name="encode",
+                shards=shards,
+                work=partial(scoring.encode, apart),
+                holds_engine=True,
+                gpus=1,
+            )
+            shards = {
+                name: (documents[name], *receipt.outputs)
+                for name, receipt in encoded.receipts.items()
+            }
+        here = [item for name, item in self.scorers.items() if name not in apart]
         scored = yield Pass(
             name="score",
-            shards={name: (artifact,) for name, artifact in documents.items()},
+            shards=shards,
             work=partial(scoring.score, self),
-            holds_engine=any(isinstance(item, EmbeddingScorer) for item in self.scorers.values()),
-            gpus=1 if encodes else 0,
+            holds_engine=any(isinstance(item, EmbeddingScorer) for item in here),
+            gpus=1 if any(map(_may_use_gpu, here)) else 0,
         )
         if self.thresholds is not None:
             thresholds = storage.artifact_of(self.thresholds)
         else:
             cut = yield Pass(
                 name="thresholds",
-                shards={"thresholds": scored.outputs(scoring.HISTOGRAM)},
+                shards={"thresholds": scored.outputs(edges.HISTOGRAM)},
                 work=partial(
-                    scoring.thresholds,
+                    edges.thresholds,
                     {name: scorer.depends_on() for name, scorer in self.scorers.items()},
                 ),
             )
@@ -139,3 +169,7 @@ class Classify(GlobalStage):
             work=partial(levels.assign, self),
             final=True,
         )
+
+
+def _may_use_gpu(scorer: ScorerConfig) -> bool:
+    return isinstance(scorer, EmbeddingScorer) and scorer.device != "cpu"

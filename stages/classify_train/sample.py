@@ -8,7 +8,6 @@ the text decides whether a document is held out. So equal texts are on one side.
 
 import heapq
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ SAMPLE = pa.schema(
 SENT = ["rank", "label"]  # the training pass compares the sums of these columns
 ROW_GROUP_BYTES = 1 << 20
 MERGED_ROWS = 1024
+LARGEST_LABEL = float(np.finfo(np.float32).max)
 POSITIVE, NEGATIVE, LABELLED = "positive", "negative", "labelled"
 
 
@@ -87,7 +87,8 @@ def labelled_records(
             texts, labels = readable_texts(table[columns[0]]), table[label_column].to_pylist()
             ids = table[identities[0]].to_pylist() if identities else [None] * len(texts)
             for identity, text, label in zip(ids, texts, labels, strict=True):
-                yield Labelled(_id(artifact, identity, row), text, _number(label))
+                read = text if isinstance(text, str) else None  # a column can hold numbers
+                yield Labelled(_id(artifact, identity, row), read, _number(label))
                 row += 1
     else:
         for row, (line, failure) in enumerate(_lines(artifact, reader.max_payload_bytes)):
@@ -278,9 +279,9 @@ def _id(artifact: Artifact, found: object, row: int) -> str:
 
 
 def _number(value: object) -> float | None:
-    """The label as a finite number. A text that spells a number counts as one."""
+    """The label as a number, finite in 32 bits. A text that spells a number counts as one."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= LARGEST_LABEL else None  # false for NaN

@@ -21,7 +21,8 @@ from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 from corpusmill.classifiers.embedding import EmbeddingTraining
-from corpusmill.classifiers.encoder import embed, encoder_digest
+from corpusmill.classifiers.encoder import embed, refuse_absent_gpu
+from corpusmill.classifiers.encoder_files import encoder_digest
 from corpusmill.classifiers.fasttext_model import FastTextTraining
 from corpusmill.classifiers.static_model import StaticTraining
 from corpusmill.manifests import storage
@@ -129,6 +130,10 @@ class ClassifyTrain(GlobalStage):
             else ""
         )
         return f"{encoder} static={self.static.depends_on()}" if self.static else encoder
+
+    def refuse_early(self, here: bool) -> None:
+        if here and self.embedding:
+            refuse_absent_gpu(self.embedding)
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {role: getattr(self, role) for role in ROLES if getattr(self, role)}

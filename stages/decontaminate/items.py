@@ -14,6 +14,7 @@ from corpusmill.stages.readers import certain_format
 from corpusmill.stages.readers.column_values import row_of
 from corpusmill.stages.readers.compression import opened, start_of
 from corpusmill.stages.readers.data_files import sorted_out
+from corpusmill.stages.readers.nested import value_of
 
 
 class Item(NamedTuple):
@@ -42,13 +43,16 @@ def files_of(name: str, chosen: EvaluationSet) -> list[str]:
 def read_items(name: str, chosen: EvaluationSet) -> Iterator[Item]:
     """The items of a set. If it has several files, an item's set also says which: `NAME/FILE`.
 
-    Raises InputError if a file cannot be read or has an unknown layout.
+    Raises InputError if a file cannot be read or has an unknown layout, if there is no record, or
+    if no record has anything in a field that the settings name.
     """
     number = 0
+    named = _named_layout(chosen)
+    empty = set(named.needs) if named else set()
     files = files_of(name, chosen)
     for path in files:
         label = name if len(files) == 1 else f"{name}/{storage.stem_of(path)}"
-        layout = _named_layout(chosen)
+        layout = named
         for row in _rows(path):
             layout = layout or layout_of(row)
             if layout is None:
@@ -64,8 +68,18 @@ def read_items(name: str, chosen: EvaluationSet) -> Iterator[Item]:
                     f"{', '.join(layout.needs)}",
                     f"name the fields in sets.{name}.question, .answer, ...",
                 )
+            empty -= {field for field in empty if value_of(row, field) is not None}
             yield Item(label, str(number if identity is None else identity), parts)
             number += 1
+    if not number:
+        raise InputError(
+            f"the evaluation set {name} holds no record ({files[0]})", f"check sets.{name}.input"
+        )
+    if empty:
+        raise InputError(
+            f"no record of the evaluation set {name} has anything in the field {min(empty)}",
+            f"check the fields that sets.{name} names",
+        )
 
 
 def _named_layout(chosen: EvaluationSet) -> Layout | None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from corpusmill.stages.readers.nested import value_of
+
 Row = Mapping[str, Any]
 
 
@@ -130,7 +132,7 @@ def _segments(text: str) -> Iterator[tuple[str, str]]:
 
 def _texts(row: Row, names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        yield from _strings(_value(row, name))
+        yield from _strings(value_of(row, name))
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -146,22 +148,12 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(member)
 
 
-def _value(row: Row, name: str) -> Any:
-    """The value of a field. A dot leads into an object, unless the field's own name has it."""
-    value: Any = row.get(name)
-    if name not in row:
-        value = row
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
 def _gold_contexts(row: Row, layout: Layout) -> list[str]:
     """The context that the gold number points at, in a schema task."""
     if layout.choices or not layout.gold:
         return []
     contexts = list(_texts(row, layout.question))
-    place = _place(_value(row, layout.gold), layout.first, [])
+    place = _place(value_of(row, layout.gold), layout.first, [])
     return contexts[place : place + 1] if place is not None else contexts[:1]
 
 
@@ -170,9 +162,9 @@ def _gold_choices(row: Row, layout: Layout) -> list[str]:
     if not layout.choices:
         return []
     choices = list(_texts(row, layout.choices))
-    value = _value(row, layout.choices[0])
+    value = value_of(row, layout.choices[0])
     labels = value.get("label") or [] if isinstance(value, Mapping) else []
-    place = _place(_value(row, layout.gold), layout.first, list(labels))
+    place = _place(value_of(row, layout.gold), layout.first, list(labels))
     return choices[place : place + 1] if place is not None else []
 
 

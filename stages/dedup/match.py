@@ -23,6 +23,7 @@ from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
     node_range,
+    partition_of,
     read_range,
     run_starts,
     write_by_partition,
@@ -158,11 +159,6 @@ def stretched(key: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
         return key
     least = key.min()
     return (key - least) * np.uint64(max(1, (2**64 - 1) // (int(key.max() - least) + 1)))
-
-
-def partition_of(key: "npt.NDArray[np.uint64]", partitions: int) -> "npt.NDArray[np.uint32]":
-    """Partitions are equal ranges of keys. So rows sorted by key are sorted by partition."""
-    return (((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint32)
 
 
 def _keys(

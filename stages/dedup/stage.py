@@ -57,11 +57,10 @@ from corpusmill.stages.dedup.remove import remove
 from corpusmill.stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
 from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
 from corpusmill.stages.shuffle.exchange import FilesFor, exchange, refuse_loss
-from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
+from corpusmill.stages.shuffle.row_groups import MOST_PARTITIONS, ROW_BITS, Sorted, home_of
 
 PARTITION_BYTES = 1 << 30
 PARTITION_ROWS = 1 << 20
-MOST_PARTITIONS = 1 << 16
 KEY_PARTITIONS = 4  # partitions of a small corpus, so that this many workers have work
 KEY_PARTITION_BYTES = 48 << 20  # bytes of text for such a partition, at least
 

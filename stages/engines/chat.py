@@ -4,7 +4,9 @@ The model's own chat template renders a chat (`stages.engines.chat_template`), a
 tokenised, as in the model's training. Text from the web is not trusted. A page may spell the marks
 that end a turn and begin another. Then it would end the prompt or answer it. So a space breaks such
 spellings before rendering: special tokens, added tokens that look like marks, and the marks of the
-template itself.
+template itself. A tokenizer that folds letters (wide ones, capitals) finds more of them, so the
+text is looked at again as it reads it. A server that renders the chat may have another tokenizer.
+For it, the marks of all usual templates count.
 """
 
 import functools
@@ -14,6 +16,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from corpusmill.manifests import finding, model_files
@@ -26,12 +29,16 @@ from corpusmill.stages.tokenizer import loaded as tokens
 _loading = threading.Lock()
 _MORE_TEMPLATES = "additional_chat_templates"  # where transformers keeps them
 _MARK = re.compile(r"[<\[{|◁].*[>\]}|▷]", re.DOTALL)
+_USUAL_MARKS = (
+    r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:start|end)_of_turn>|\[/?(?:INST|SYSTEM_PROMPT)\]"
+    r"|<</?SYS>>|</?s>|<(?:bos|eos|pad)>"
+)
 
 
 @dataclass(frozen=True)
 class ChatTokenizer:
     """name: as the recipe names it. digest: SHA-256 over its files. template: None for a base
-    model.
+    model. elsewhere: a server renders the chat, perhaps with another tokenizer.
     """
 
     name: str
@@ -41,6 +48,7 @@ class ChatTokenizer:
     template: ChatTemplate | None
     _hugging_face: Any = field(repr=False, compare=False)
     _plain: tokens.LoadedTokenizer = field(repr=False, compare=False)
+    elsewhere: bool = False
 
     def prompt_ids(self, chats: Sequence[Chat]) -> list[list[int]]:
         """The token ids of each chat, up to where the assistant's answer begins."""
@@ -78,10 +86,23 @@ class ChatTokenizer:
 
     def defuse(self, text: str) -> str:
         """`text` with a space inside every spelling of a mark."""
-        pattern = _marks(self._hugging_face, self.template)
-        return (
-            pattern.sub(lambda found: found[0][0] + " " + found[0][1:], text) if pattern else text
+        pattern = _marks(self._hugging_face, self.template, self.elsewhere)
+        if pattern:
+            text = pattern.sub(lambda found: found[0][0] + " " + found[0][1:], text)
+        folded = _folded_marks(self._hugging_face)
+        return self._without(folded, text) if folded else text
+
+    def _without(self, marks: frozenset[int], text: str) -> str:
+        """`text` with a space inside every spelling of which the tokenizer makes such a token. One
+        that is a single letter stays.
+        """
+        encoded = self._hugging_face(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
+        spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        found = [start + 1 for token, (start, end) in spans if token in marks and end > start + 1]
+        pieces = [text[start:end] for start, end in pairwise([0, *found, len(text)])]
+        return " ".join(pieces)
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text by itself."""
@@ -177,8 +198,11 @@ def _put_before(hugging_face: Any) -> list[int]:
 
 
 @functools.lru_cache(maxsize=4)
-def _marks(hugging_face: Any, template: ChatTemplate | None) -> re.Pattern[str] | None:
-    """Matches marks. One character cannot be broken, so such tokens are left alone."""
+def _marks(hugging_face: Any, template: ChatTemplate | None, usual: bool) -> re.Pattern[str] | None:
+    """Matches marks. One character cannot be broken, so such tokens are left alone.
+
+    usual: also those of all usual templates.
+    """
     spelled = {str(token) for token in hugging_face.all_special_tokens}
     for token in getattr(hugging_face, "added_tokens_decoder", {}).values():
         if token.special or _MARK.fullmatch(str(token)):
@@ -186,7 +210,21 @@ def _marks(hugging_face: Any, template: ChatTemplate | None) -> re.Pattern[str] 
     if template is not None:
         spelled |= template.markers()
     longest_first = sorted((token for token in spelled if len(token) > 1), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+    alternatives = [*map(re.escape, longest_first), *([_USUAL_MARKS] if usual else [])]
+    return re.compile("|".join(alternatives)) if alternatives else None
+
+
+@functools.lru_cache(maxsize=4)
+def _folded_marks(hugging_face: Any) -> frozenset[int]:
+    """Marks that the tokenizer looks for after it has folded letters. Empty: it folds none."""
+    if hugging_face.backend_tokenizer.normalizer is None:
+        return frozenset()
+    added = hugging_face.added_tokens_decoder.items()
+    return frozenset(
+        number
+        for number, token in added
+        if token.normalized and (token.special or _MARK.fullmatch(str(token)))
+    )
 
 
 @functools.lru_cache(maxsize=4)

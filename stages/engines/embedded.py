@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
-from corpusmill.stages.engines.local_model import OneDevice
+from corpusmill.stages.engines.local_model import OneDevice, TextModel
 
 if TYPE_CHECKING:
     from corpusmill.trainer.generation.generator import Generator, Prompt
@@ -23,7 +23,7 @@ ARCHITECTURE = "nemotron_h"
 Numbered = tuple[int, Request]
 
 
-class EmbeddedEngine(OneDevice):
+class EmbeddedEngine(OneDevice, TextModel):
     """Our generator inside the worker, for models of architecture nemotron_h."""
 
     kind: Literal["embedded"] = "embedded"

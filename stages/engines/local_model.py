@@ -25,6 +25,21 @@ class LocalModel(Settings):
 
     model: str
     """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
+
+    def identity(self) -> str:
+        return model_folder.identity(self.model)
+
+    def refuse_machine(self) -> None:
+        """vLLM's builds know their devices."""
+
+    @property
+    def gpus_behind(self) -> float | None:
+        return None
+
+
+class TextModel(LocalModel):
+    """One that writes text: its tokenizer and its context say what fits."""
+
     context: PositiveInt | None = None
     """Tokens of prompt and answer. Null: what the model declares."""
     template_arguments: dict[str, JsonValue] | None = None
@@ -38,24 +53,14 @@ class LocalModel(Settings):
             self.context if self.context is not None else model_folder.declared_context(self.model)
         )
 
-    def identity(self) -> str:
-        return model_folder.identity(self.model)
-
-    def refuse_machine(self) -> None:
-        """vLLM's builds know their devices."""
-
-    @property
-    def gpus_behind(self) -> float | None:
-        return None
-
 
 class OneDevice(LocalModel):
-    """An engine that works in batches on one device of the worker."""
+    """One that works in batches on one device of the worker."""
 
     model: str = "package:models/tiny"
     """A folder, OWNER/NAME on the Hugging Face hub, or package:models/NAME."""
     batch_size: PositiveInt = 16
-    """Rows generated together."""
+    """Requests answered together."""
     threads: PositiveInt = 1
     """Threads of one worker on the CPU.
 

@@ -98,6 +98,9 @@ class OpenAIEngine(Settings):
         return 2
 
     def tokenizer(self) -> chat.ChatTokenizer:
+        return replace(self._named_tokenizer(), elsewhere=self.api == "chat")
+
+    def _named_tokenizer(self) -> chat.ChatTokenizer:
         if self.tokenizer_name:
             return chat.load(self.tokenizer_name, self.template_arguments)
         try:

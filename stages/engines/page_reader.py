@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from corpusmill.manifests.errors import EngineError, ModelError
-from corpusmill.manifests.settings import Settings
 from corpusmill.stages.engines import kind_of, model_folder
 from corpusmill.stages.engines.contract import Completion, Request
-from corpusmill.stages.engines.local_model import refuse_absent
+from corpusmill.stages.engines.local_model import OneDevice
 from corpusmill.stages.engines.openai import OpenAIEngine
 from corpusmill.stages.engines.pictures import picture_of
 from pydantic import Discriminator, PositiveInt, Tag
@@ -20,36 +19,14 @@ if TYPE_CHECKING:
 READER = "internvl"  # the architecture that `export` writes
 
 
-class EmbeddedReader(Settings):
+class EmbeddedReader(OneDevice):
     """A model that corpusmill trained to read, inside the worker. It sees the image alone."""
 
     kind: Literal["embedded"] = "embedded"
     model: str
     """A folder that `export` wrote."""
-    batch_size: PositiveInt = 16
-    """Images read together."""
-    threads: PositiveInt = 1
-    """Threads of one worker on the CPU."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: CUDA where there is a GPU, else the CPU."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the weights. auto: bfloat16 on CUDA, float32 on the CPU."""
-
-    @property
-    def cpus(self) -> float:
-        return self.threads
-
-    @property
-    def gpus(self) -> float:
-        return 0 if self.device == "cpu" else 1
-
-    @property
-    def gpus_behind(self) -> float | None:
-        return None
-
-    @property
-    def streams(self) -> int:
-        return 1
 
     def identity(self) -> str:
         """Name and digest. Raises ModelError if the model reads no images."""
@@ -59,24 +36,17 @@ class EmbeddedReader(Settings):
                 f"{self.model} is a model of type {found!r}, which reads no images here",
                 "name an export of a model that reads (docs/vision.md), or write `kind: openai`",
             )
-        return model_folder.identity(self.model)
-
-    def refuse_machine(self) -> None:
-        refuse_absent(self.device)
+        return super().identity()
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         """As `Engine.answers`. The likeliest text is taken, whatever the sampling says."""
         import torch
 
+        folder = model_folder.local_folder(self.model)
+        with self.loading():
+            reader = _load(folder, self.batch_size, self.device, self.dtype, self.threads)
+        asked = ((picture_of(request), "", request.max_tokens) for request in requests)
         try:
-            reader = _load(
-                model_folder.local_folder(self.model),
-                self.batch_size,
-                self.device,
-                self.dtype,
-                self.threads,
-            )
-            asked = ((picture_of(request), "", request.max_tokens) for request in requests)
             for index, answer, n_prompt in reader.answers(asked):
                 n_output = len(answer.token_ids)
                 yield index, Completion(answer.text, answer.finish_reason, n_prompt, n_output)

@@ -26,6 +26,13 @@ def picture_of(request: Request) -> bytes:
     return base64.b64decode(part["image_url"]["url"].removeprefix(_PREFIX))
 
 
+def words_of(request: Request) -> str:
+    """The text of a request, without its images."""
+    contents = [message["content"] for message in request.messages]
+    plain = [content for content in contents if isinstance(content, str)]
+    return "\n".join([*plain, *(part["text"] for part in _parts(request) if "text" in part)])
+
+
 def picture_size(request: Request) -> int:
     """Characters of the images in a request."""
     return sum(len(part["image_url"]["url"]) for part in _parts(request) if "image_url" in part)

@@ -19,9 +19,22 @@ _STOP = {
     *("completed", "complete", "done", "finished", "end"),
 }
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "token_limit"}
+# The server ended the answer, as when it is restarted. Another try may go well.
+_BROKEN_OFF = {
+    *("abort", "aborted", "cancelled", "canceled", "error", "timeout"),
+    *("engine_error", "internal_error", "network_error", "preempted"),
+}
 _BUSY = {408, 409, 423, 425, 429, 503, 529}
 _ACCESS = {401, 403, 404}
 _REASONING = ("reasoning_content", "reasoning", "thinking")
+_NO_QUOTA = (
+    *("insufficient_quota", "insufficient balance", "exceeded your current quota", "billing"),
+    *("insufficient_balance", "insufficient credit", "payment required"),
+)
+_IS_BUSY = (
+    *("rate_limit", "rate limit", "ratelimit", "too many requests", "overloaded", "server_busy"),
+    *("server is busy", "unavailable", "loading"),
+)
 _LARGEST_COUNT = 2**31 - 1
 
 
@@ -81,16 +94,22 @@ def read(
     n_output = _count(usage, "completion_tokens")
     named = choice.get("finish_reason") or choice.get("stop_reason")
     reason = _end(named, cut=n_output >= max_tokens)
+    if str(named).lower() in _BROKEN_OFF:
+        return Refusal(Fault.SHAKEN, f"the server broke off, with finish_reason {named!r}")
     if reason is None:
         return failed(f"the server ended with finish_reason {named!r}")
-    if text is None and reason == "stop":
+    if not text and reason == "stop":
         reasoned = next((name for name in _REASONING if message.get(name)), None)
-        return failed(
-            f"content is null and {reasoned} holds text: the model ended in its reasoning "
-            "(switch it off with engine.template_arguments, or raise the prompt's limit)"
-            if reasoned
-            else f"the answer has no text (finish_reason {named!r})"
-        )
+        if reasoned:
+            return failed(
+                f"content is {'null' if text is None else 'empty'} and {reasoned} holds text: the "
+                "model ended in its reasoning (switch it off with engine.template_arguments, or "
+                "raise the prompt's limit)"
+            )
+        if message.get("refusal"):
+            return failed(f"the model refuses: {message['refusal']}")
+        if text is None:
+            return failed(f"the answer has no text (finish_reason {named!r})")
     return Completion(text or "", reason, _count(usage, "prompt_tokens"), n_output)
 
 
@@ -124,13 +143,17 @@ def _error_within(error: Any) -> Refusal:
     """An error inside a 200, as routers send it: its code is that of the server behind."""
     record = error if isinstance(error, Mapping) else {"message": error}
     said = " ".join(str(record.get("message", error)).split())[:300]
-    code = record.get("code") or record.get("status")
-    status = int(str(code)) if str(code).isdecimal() else 500
-    return _refusal(status, f"the answer is an error ({code}): {said}", None)
+    code = record.get("code") or record.get("status") or record.get("type")
+    reason = f"the answer is an error ({code}): {said}"
+    if str(code).isdecimal():
+        return _refusal(int(str(code)), reason, None)
+    if _tells(reason, _NO_QUOTA):
+        return Refusal(Fault.ACCOUNT, reason)
+    return _refusal(429 if _tells(reason, _IS_BUSY) else 500, reason, None)
 
 
 def _refusal(status: int, reason: str, wait: float | None) -> Refusal:
-    if status == 402 or (status in (403, 429) and _out_of_quota(reason)):
+    if status == 402 or (status in (403, 429) and _tells(reason, _NO_QUOTA)):
         return Refusal(Fault.ACCOUNT, reason)
     if status in _BUSY:
         return Refusal(Fault.BUSY, reason, wait)
@@ -139,8 +162,7 @@ def _refusal(status: int, reason: str, wait: float | None) -> Refusal:
     return Refusal(Fault.SHAKEN if status >= 500 else Fault.REQUEST, reason, wait)
 
 
-def _out_of_quota(reason: str) -> bool:
-    words = ("insufficient_quota", "insufficient balance", "exceeded your current quota", "billing")
+def _tells(reason: str, words: tuple[str, ...]) -> bool:
     return any(word in reason.lower() for word in words)
 
 

@@ -15,12 +15,12 @@ from typing import Any, Literal
 from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
-from corpusmill.stages.engines.local_model import NO_CPU_MEMORY, OneDevice
+from corpusmill.stages.engines.local_model import NO_CPU_MEMORY, OneDevice, TextModel
 
 _BATCHES_SORTED = 16  # requests that are sorted by length together, in batches
 
 
-class TransformersEngine(OneDevice):
+class TransformersEngine(OneDevice, TextModel):
     """Stock transformers inside the worker, for any architecture."""
 
     kind: Literal["transformers"] = "transformers"

@@ -23,7 +23,7 @@ from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.manifests.settings import PositiveShare
 from corpusmill.stages.engines import chat, model_folder
 from corpusmill.stages.engines.contract import Completion, Request, failed
-from corpusmill.stages.engines.local_model import LocalModel
+from corpusmill.stages.engines.local_model import TextModel
 from corpusmill.stages.engines.model_folder import is_hybrid
 from corpusmill.stages.engines.replaced import Survivors
 from pydantic import JsonValue, PositiveFloat, PositiveInt
@@ -35,7 +35,7 @@ _RESTARTS, _RESTART_SECONDS = 2, 10.0
 _WITHOUT_BLANKS = {"backend": "xgrammar", "disable_any_whitespace": True}
 
 
-class VLLMEngine(LocalModel):
+class VLLMEngine(TextModel):
     """vLLM inside the worker."""
 
     kind: Literal["vllm"] = "vllm"
@@ -133,13 +133,12 @@ def _runs_on_cpu() -> bool:
     return bool(current_platform.is_cpu())
 
 
-async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion | None:
-    """The engine's answer. None: it died meanwhile."""
-    from vllm import SamplingParams, exceptions
+def sampling_of(request: Request) -> Any:
+    """vLLM's parameters of a request."""
+    from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
-    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-    sampling = SamplingParams(
+    return SamplingParams(
         max_tokens=request.max_tokens,
         temperature=request.temperature,
         top_p=request.top_p,
@@ -148,9 +147,16 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
         output_kind=RequestOutputKind.FINAL_ONLY,
         structured_outputs=StructuredOutputsParams(json=request.schema) if request.schema else None,
     )
+
+
+async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion | None:
+    """The engine's answer. None: it died meanwhile."""
+    from vllm import exceptions
+    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
     prompt = {"prompt_token_ids": list(request.token_ids)}
     try:
-        async for output in model.generate(prompt, sampling, uuid.uuid4().hex):
+        async for output in model.generate(prompt, sampling_of(request), uuid.uuid4().hex):
             answer = output.outputs[0]
     except EngineDeadError:
         return None

@@ -45,8 +45,9 @@ def print_figures(folder: str) -> None:
         if domains and item["task"] not in texts:
             place = storage.join(folder, SUMMARY, f"{item['task']}.json")
             print(f"{item['task']}: {len(domains)} domains are in {place}")
-        reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in item["unscored"].items())
-        if reasons:
-            print(f"{item['task']}: without a score: {reasons}")
+        for reason, rows in item["unscored"].items():
+            first = item["first_unscored"][reason]
+            print(f"{item['task']}: without a score: {reason} {rows:,} ({first})")
         if not item["lines"]:
-            print(f"{item['task']}: no item has a score")
+            unused = ", ".join(f"{reason} {rows:,}" for reason, rows in item["unused"].items())
+            print(f"{item['task']}: no item has a score" + (f" ({unused})" if unused else ""))

@@ -48,6 +48,9 @@ def _parsed(line: bytes, length: int) -> Mapping[str, Any] | str:
         return f"the line has {length} bytes"
     try:
         value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "the line spells half of a surrogate pair, which is no character"
     except (ValueError, RecursionError) as error:
         return f"the line is not JSON ({error})"
     return value if isinstance(value, dict) else f"the line is {type(value).__name__}, no object"

@@ -16,9 +16,9 @@ from typing import Any
 from corpusmill.stages.extract.html import Page, clean
 
 MIME = "application/pdf"
-REVISION = 2  # raised when the same file gives other rows
+REVISION = 3  # raised when the same file gives other rows
 SCANS = ("pdf.no_text", "pdf.scanned_pages")  # reasons of files that `ocr` can read
-PASSWORD = 4  # PDFium's FPDF_ERR_PASSWORD
+LOCKED = (4, 5)  # PDFium's FPDF_ERR_PASSWORD and FPDF_ERR_SECURITY
 FULL = 0.75  # of the width of its page: a shorter line ends a paragraph
 WIDEST = 0.1  # of the lines: titles and footers may be wider than the text, and so give no width
 CAPITALS, FEWEST_LINES = 0.8, 8  # verse and names begin most lines with a capital, prose few
@@ -78,14 +78,22 @@ def opened(content: bytes) -> Iterator[Any]:
     try:
         file = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
-        locked = error.err_code == PASSWORD
-        raise PdfError("pdf.encrypted" if locked else "pdf.unreadable", str(error)) from error
+        raise _unopened(content, error.err_code) from error
     try:
         yield file
     except pypdfium2.PdfiumError as error:
         raise PdfError("pdf.unreadable", str(error)) from error
     finally:
         file.close()
+
+
+def _unopened(content: bytes, code: int | None) -> PdfError:
+    """Why a file cannot be opened. code: PDFium's last error, which may be that of an earlier file:
+    a file without pages, for one, sets none.
+    """
+    if code in LOCKED and b"/Encrypt" in content:
+        return PdfError("pdf.encrypted", "it needs a password, or a scheme that PDFium lacks")
+    return PdfError("pdf.unreadable", "it is damaged, or has no pages")
 
 
 def title_of(file: Any) -> str | None:
@@ -112,6 +120,19 @@ def is_picture(page: Any) -> bool:
         x0, y0, x1, y1 = _bounds(picture)
         covered += max(0, min(x1, right) - max(x0, left)) * max(0, min(y1, top) - max(y0, bottom))
     return covered > (right - left) * (top - bottom) / 2
+
+
+def has_broken_picture(page: Any) -> bool:
+    """Whether PDFium cannot decode a picture of a page. It then draws nothing in its place."""
+    import pypdfium2
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
+
+    for picture in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]):
+        try:
+            picture.get_bitmap()
+        except pypdfium2.PdfiumError:
+            return True
+    return False
 
 
 def _bounds(item: Any) -> tuple[float, float, float, float]:

@@ -27,6 +27,7 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import FAILED_PREFIX, excluded
 from corpusmill.manifests.source_code import source_digest
+from corpusmill.stages.columns.linked import refuse_linked
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.filter import datatrove_block, languages, presets, record, url_rules
 from corpusmill.stages.filter.columns import FAILED_RULES, failed_rules, with_edits, with_measures
@@ -71,7 +72,7 @@ class Filter(MapStage):
     """
     judge: presets.Judged | None = None
     """What the statistics see. prose: the text without code, tables and display formulas. text:
-    all of it, as the published chains. Null: as the preset says; prose without one.
+    all of it, as the published chains. Null: what the preset says, or prose without a preset.
     """
     thresholds: Mapping[str, Mapping[str, float]] = {}
     """Family -> rule name -> another threshold."""
@@ -88,7 +89,7 @@ class Filter(MapStage):
     Gopher's eight, for English and texts of unknown language.
     """
     published_languages: bool = True
-    """Judge a language that FineWeb 2 tuned by its thresholds and stop words."""
+    """Judge a language by FineWeb 2's thresholds and stop words, if it has some for it."""
     language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {}
     """Language -> family -> rule name -> the recipe's own threshold. Null switches a rule off."""
     urls: UrlRules = UrlRules()
@@ -137,8 +138,11 @@ class Filter(MapStage):
     def apply(self, table: pa.Table) -> Outcome:
         """Every row of `table` with its statistics. Kept rows have their edited text.
 
-        Needs the columns `id` and `text`, and `url` if there are URL rules.
+        Needs the columns `id` and `text`, and `url` if there are URL rules. Raises InputError if
+        it edits texts and would leave those in the column `linked` as they are.
         """
+        if self._lines() or self._edits_as_refinedweb() or self.blocks:
+            refuse_linked(table, self.name)
         codes, rows = languages.of_rows(table)
         found = self._measure(table["text"], codes, rows)
         rules = self.in_force()
@@ -198,6 +202,9 @@ class Filter(MapStage):
         lines = self._preset().lines if self.lines is None else self.lines
         return lines if "c4" in self._families() else None
 
+    def _edits_as_refinedweb(self) -> bool:
+        return "refinedweb" in self._families()
+
     def _stop_words(self) -> dict[str, tuple[str, ...]]:
         """Stop words by language. Those under "" are for all other languages."""
         tuned = (
@@ -217,7 +224,7 @@ class Filter(MapStage):
         return measure(
             texts,
             self._lines(),
-            "refinedweb" in self._families(),
+            self._edits_as_refinedweb(),
             self._stop_words(),
             [codes[row] for row in rows],
             unedited=spared[rows],

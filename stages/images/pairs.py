@@ -285,8 +285,10 @@ def _with_member(
         if suffix == ".txt":
             return replace(pair, text=text)
         value = json.loads(text)
+    except UnicodeDecodeError as error:
+        return pair.failed("error_read.utf8", f"{member.name} is not UTF-8 ({error})")
     except (ValueError, RecursionError) as error:
-        return pair.failed("error_read.json", f"{member.name} cannot be read ({error})")
+        return pair.failed("error_read.json", f"{member.name} is not JSON ({error})")
     known = pair.text
     pair = _with_text(pair, value, reader) if isinstance(value, dict) else pair
     return pair if known is None else replace(pair, text=known)

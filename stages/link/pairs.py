@@ -20,12 +20,12 @@ from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import LINKS
 from corpusmill.manifests.shard import Shard
-from corpusmill.stages.dedup.match import partition_of
 from corpusmill.stages.link.addresses import keys_of
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
     node_range,
+    partition_of,
     read_range,
     run_starts,
     write_by_node,

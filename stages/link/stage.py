@@ -33,7 +33,6 @@ from corpusmill.stages.contract import (
     PassResult,
     Reads,
 )
-from corpusmill.stages.dedup.stage import MOST_PARTITIONS
 from corpusmill.stages.link.pairs import (
     CHOSEN,
     KEYS,
@@ -46,7 +45,7 @@ from corpusmill.stages.link.pairs import (
 )
 from corpusmill.stages.link.texts import put_together, send
 from corpusmill.stages.shuffle.exchange import exchange, refuse_loss
-from corpusmill.stages.shuffle.row_groups import ROW_BITS, Sorted, home_of
+from corpusmill.stages.shuffle.row_groups import MOST_PARTITIONS, ROW_BITS, Sorted, home_of
 from corpusmill.stages.shuffle.streams import StreamFiles
 from corpusmill.stages.synthesize.routed_documents import UNSCORED, shards_of
 from pydantic import Field, PositiveInt

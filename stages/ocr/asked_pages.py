@@ -1,13 +1,13 @@
 """Pages with their requests: a scan is looked at page by page, and each piece becomes a request.
 
-The look is taken in a process of its own, because the files are strangers'. Some pages ahead of
-the engine are in memory, not the whole file.
+The look is taken in a process of its own, because the files are strangers'. A few pages are looked
+at together, when the engine has room for them. So the images of a long file never fill the memory.
 """
 
 import itertools
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -26,8 +26,9 @@ _PAGES_AHEAD = 8  # that are looked at together
 _MOST_STOPPED = 3  # pages of a file; those behind them are not looked at
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
 _PAGE_SIZE = 2000  # of a page without images, in bytes, about
+# A picture of 8 x 8 pixels.
 _WARM_UP = (b"P6 8 8 255\n" + bytes(range(192)), False, 0, Looking(Cutting(by="lines"), 0, 0, 1))
-_one_caller = threading.Lock()  # of the sandbox
+_one_caller = threading.Lock()  # the sandbox serves one at a time
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,25 @@ class Limits:
 
 @dataclass
 class AskedPage:
-    """A page of a scan. number: from 1. seen: what `page_images.look` found, without images.
-    pieces: the box of each piece, and what stands before its text; each has a request. rejection:
-    why the page, or the whole scan, cannot be read. is_last: of its scan.
+    """A page of a scan. number: from 1; 0 for a scan that cannot be opened. of: pages of the scan.
+    seen: what `page_images.look` found, without images. pieces: the box of each piece, and what
+    stands before its text; each has a request. rejection: why the page, or the scan, cannot be
+    read.
     """
 
     scan: Scan
     number: int
-    is_last: bool
+    of: int
     title: str | None = None
     seen: dict[str, Any] = field(default_factory=dict)
     pieces: Sequence[tuple[Box, str]] = ()
     asked: list[Request] = field(default_factory=list)
     rejection: Rejection | None = None
     answers: dict[int, Completion] = field(default_factory=dict)
+
+    @property
+    def is_last(self) -> bool:
+        return self.number == self.of
 
     @property
     def asked_starts(self) -> list[int]:
@@ -70,22 +76,28 @@ class AskedPage:
 
 
 def pages_of(
-    scan: Scan, prompt: Prompt, looking: Looking, limits: Limits, seed: int
+    scan: Scan,
+    prompt: Prompt,
+    looking: Looking,
+    limits: Limits,
+    seed: int,
+    chosen: Callable[[int], Iterable[int]] = range,
 ) -> Iterator[AskedPage]:
-    """The pages of a scan, in order; one without number if it cannot be opened.
+    """The pages of a scan, in order; page 0 if it cannot be opened. chosen: number of pages -> the
+    pages to look at, from 0.
 
-    A page that hangs takes twice the limit. After `_MOST_STOPPED` of them, the rest of the file has
-    the reason of the last.
+    A page that breaks a limit is tried twice. After `_MOST_STOPPED` such pages, the rest of the
+    file has the reason of the last.
     """
     if scan.rejection is not None:
-        yield AskedPage(scan, 0, True, rejection=scan.rejection)
+        yield AskedPage(scan, 0, 0, rejection=scan.rejection)
         return
     (file,) = _looked([(scan.content, scan.is_pdf, None, looking)], limits, scan)
     if "reason" in file or not file["pages"]:
         reason = Rejection(file.get("reason", "ocr.no_text"), file.get("detail", "pages=0"))
-        yield AskedPage(scan, 0, True, rejection=reason)
+        yield AskedPage(scan, 0, 0, rejection=reason)
         return
-    count, numbers = file["pages"], iter(range(file["pages"]))
+    count, numbers = file["pages"], iter(chosen(file["pages"]))
     bare = replace(scan, content=b"")  # pages wait for their answers without the file
     stopped: list[dict[str, Any]] = []
     together = _MOST_STOPPED
@@ -104,7 +116,7 @@ def pages_of(
             yield AskedPage(
                 scan=bare,
                 number=number + 1,
-                is_last=number + 1 == count,
+                of=count,
                 title=file["title"],
                 seen=seen,
                 pieces=[(box, before) for box, before, _ in found],

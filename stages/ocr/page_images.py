@@ -90,7 +90,10 @@ def _pdf_page(page: Any, settings: Looking) -> dict[str, Any]:
     few = len(layer) < settings.min_layer_characters
     if layer and not (few and pdf.is_picture(page)):
         return {**size, "text": layer}
-    return _shown(page.render(scale=scale).to_pil().convert("RGB"), settings)
+    seen = _shown(page.render(scale=scale).to_pil().convert("RGB"), settings)
+    if "blank" in seen and pdf.has_broken_picture(page):
+        raise pdf.PdfError("pdf.unreadable", "a picture on it is damaged")
+    return seen
 
 
 def _shown(page: Image.Image, settings: Looking) -> dict[str, Any]:

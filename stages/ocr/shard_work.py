@@ -11,7 +11,7 @@ from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS
-from corpusmill.stages.ocr.asked_pages import AskedPage, Limits, pages_of
+from corpusmill.stages.ocr.asked_pages import AskedPage, pages_of
 from corpusmill.stages.ocr.documents import (
     BLANK,
     EMPTY,
@@ -22,7 +22,6 @@ from corpusmill.stages.ocr.documents import (
     Document,
     sampling_of,
 )
-from corpusmill.stages.ocr.page_images import Looking
 from corpusmill.stages.ocr.scans import scans_of
 from corpusmill.stages.synthesize.answered_rows import answered
 from corpusmill.stages.synthesize.ledger import ledger
@@ -39,13 +38,7 @@ def read_shard(settings: "Ocr", shard: Shard) -> list[Counts]:
     prompt, model = settings.loaded_prompt(), settings.engine.identity()
     sampling = sampling_of(prompt, settings.cut.model_dump(mode="json"), settings.seed)
     counts, read = Counts(settings.name), Counts(settings.name)
-    limits = Limits(settings.page_seconds, settings.page_memory_mb)
-    looking = Looking(
-        settings.cut,
-        settings.min_deviation,
-        settings.min_layer_characters,
-        settings.max_pages,
-    )
+    looking, limits = settings.looking(), settings.limits()
 
     def planned() -> Iterator[list[AskedPage]]:
         for scan in scans_of(shard, settings.reader, read):

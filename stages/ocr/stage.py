@@ -10,6 +10,7 @@ it is no scan (other records of a crawl, other excluded rows).
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -18,16 +19,20 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.schema import DOCUMENT
 from corpusmill.manifests.settings import Share
+from corpusmill.manifests.storage import Artifact
 from corpusmill.prompts import loader
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.contract import GlobalStage, Inputs, MeasuredPasses, Pass, Reads
 from corpusmill.stages.engines import FREE_SETTINGS
 from corpusmill.stages.engines.page_reader import PageEngine
+from corpusmill.stages.ocr import estimate
+from corpusmill.stages.ocr.asked_pages import Limits
 from corpusmill.stages.ocr.documents import SCHEMA
-from corpusmill.stages.ocr.page_images import Cutting
+from corpusmill.stages.ocr.page_images import Cutting, Looking
 from corpusmill.stages.ocr.scans import ScanReader, grouped
 from corpusmill.stages.ocr.shard_work import COUNTED, count_pieces, read_shard
 from corpusmill.stages.synthesize import postfilters, usage
+from corpusmill.stages.synthesize.estimate import Line
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
@@ -35,7 +40,7 @@ class Ocr(GlobalStage):
     """Read scanned pages and PDF files with a model that takes images."""
 
     name: ClassVar[str] = "ocr"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = Reads.RECORDS
     free_settings: ClassVar[tuple[str, ...]] = FREE_SETTINGS
 
@@ -109,6 +114,18 @@ class Ocr(GlobalStage):
         took = yield from usage.measure(made, self.engine)
         found: dict[str, Any] = json.loads(storage.read_bytes(written.path))
         return {"pages": found, "usage": took}
+
+    def estimated(
+        self, files: Sequence[Artifact], sample: int, used: Mapping[str, Mapping[str, int]]
+    ) -> tuple[list[Line], int, int]:
+        """What a run over these files will ask, as `estimate.lines` tells it."""
+        return estimate.lines(self, files, sample, used.get(self.loaded_prompt().name, {}))
+
+    def looking(self) -> Looking:
+        return Looking(self.cut, self.min_deviation, self.min_layer_characters, self.max_pages)
+
+    def limits(self) -> Limits:
+        return Limits(self.page_seconds, self.page_memory_mb)
 
     def loaded_prompt(self) -> Prompt:
         """The prompt. Raises RecipeError if it cannot be used here."""

@@ -60,6 +60,18 @@ def read_documents(
         yield _with_kind(conform(pa.table(columns), schema))
 
 
+def read_columns(artifact: Artifact, *names: str) -> Iterator[pa.Table]:
+    """These columns of `schema.DOCUMENT`, from a shard of documents. One that the shard lacks is
+    null.
+
+    Raises InputError if the shard has no `id` or `text`, or a column has another type.
+    """
+    wanted = pa.schema([DOCUMENT.field(name) for name in names])
+    there = {*schema_of(artifact).names, "id", "text"}
+    for table in read_parquet(artifact, [name for name in names if name in there]):
+        yield conform(table, wanted)
+
+
 def input_shards(artifacts: tuple[Artifact, ...], stage: str) -> dict[str, Artifact]:
     """`shard_names`, for a stage that needs input. Raises RecipeError if there is no file."""
     if not artifacts:

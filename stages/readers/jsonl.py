@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import IO, Any
 
 from corpusmill.manifests import storage
@@ -18,6 +19,7 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.compression import opened
 from corpusmill.stages.readers.json_array import is_array, items
+from corpusmill.stages.readers.nested import has, value_of
 from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
@@ -131,10 +133,12 @@ def _parsed(
         return blank.failed(
             "error_read.json", f"the line is {type(value).__name__}, not an object"
         ), None
-    columns = set(value)
-    text = value.get(settings.text_column)
+    named = (settings.text_column, settings.id_column, settings.url_column)
+    columns = {*value, *(name for name in named if has(value, name))}
+    get = partial(value_of, value)
+    text = get(settings.text_column)
     if not isinstance(text, str):
-        if settings.text_column not in value:
+        if settings.text_column not in columns:
             return blank.failed(
                 "error_read.column", f"there is no column {settings.text_column!r}"
             ), columns
@@ -146,14 +150,14 @@ def _parsed(
         what = f"the text is not UTF-8 (byte {ord(broken[0]) - 0xDC00:#x})"
         return blank.failed("error_read.utf8", what), columns
     blank.text = without_surrogates(text or "")
-    blank.url = _scalar(value.get(settings.url_column))
-    blank.date = first_said(map(value.get, settings.date_columns), _scalar)
-    blank.language = first_said(map(value.get, settings.language_columns), _scalar)
-    blank.path_inside = first_said(map(value.get, settings.path_columns), _scalar)
+    blank.url = _scalar(get(settings.url_column))
+    blank.date = first_said(map(get, settings.date_columns), _scalar)
+    blank.language = first_said(map(get, settings.language_columns), _scalar)
+    blank.path_inside = first_said(map(get, settings.path_columns), _scalar)
     blank.licence = first_said(
-        map(value.get, settings.licence_columns), lambda said: joined(said) or _scalar(said)
+        map(get, settings.licence_columns), lambda said: joined(said) or _scalar(said)
     )
-    own_id = _scalar(value.get(settings.id_column))
+    own_id = _scalar(get(settings.id_column))
     if own_id is not None:
         blank.key = own_ids.key(own_id, blank.place.row or 0)
     return blank, columns

@@ -23,6 +23,7 @@ from corpusmill.stages.readers.column_values import (
     texts,
     values,
 )
+from corpusmill.stages.readers.nested import column_of, field_of
 from corpusmill.stages.readers.record import (
     BATCH_ROWS,
     DEFAULTS,
@@ -128,7 +129,7 @@ def _wanted_columns(
                 f"{path} has the column {name!r} {'twice' if count == 2 else f'{count} times'}",
                 f"rename one in the file, or set the reader's `{role}_column` to another",
             )
-        if not count and asked:
+        if asked and not count and field_of(schema, name) is None:
             raise InputError(
                 f"{path} has no column {name!r}; it has {', '.join(schema.names)}",
                 f"set the reader's `{role}_column` to the right one",
@@ -139,7 +140,9 @@ def _wanted_columns(
         names = getattr(settings, f"{role}_columns")
         lists = role == "licence"
         columns[role] = tuple(name for name in names if _is_side_column(schema, name, lists))
-    kind = plain_type(schema.field(columns["text"][0]).type)
+    text = field_of(schema, columns["text"][0])
+    assert text is not None
+    kind = plain_type(text.type)
     if not holds_text(kind):
         raise InputError(
             f"{path}: column {columns['text'][0]!r} is {kind}, not text",
@@ -150,9 +153,10 @@ def _wanted_columns(
 
 def _is_side_column(schema: pa.Schema, name: str, lists: bool = False) -> bool:
     """Whether the column can have a role. lists: it may be a list of texts."""
-    if schema.names.count(name) != 1:
+    field = field_of(schema, name)
+    if field is None:
         return False
-    kind = plain_type(schema.field(name).type)
+    kind = plain_type(field.type)
     if lists and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return holds_text(plain_type(kind.value_type))
     return not pa.types.is_nested(kind)
@@ -167,11 +171,11 @@ def _records(
     own_ids: OwnIds,
 ) -> Iterator[Record]:
     sides = {
-        role: [values(batch.column(name)) for name in names if name in batch.schema.names]
+        role: [values(column_of(batch, name)) for name in names if field_of(batch.schema, name)]
         for role, names in columns.items()
         if role != "text"
     }
-    for index, text in enumerate(texts(batch.column(columns["text"][0]))):
+    for index, text in enumerate(texts(column_of(batch, columns["text"][0]))):
         record = _blank(path, settings, first_row + index)
         if isinstance(text, Exception):
             what = f"the text is not UTF-8 ({text})"

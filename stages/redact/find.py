@@ -79,6 +79,9 @@ def find_in_column(
                 if kind == "national_id":
                     spans[row] += _national(*where, begin, end, language, national_ids)
                     continue
+                if kind == "iban":
+                    spans[row] += _ibans(*where, begin, end)
+                    continue
                 span = _verified(*where, kind, begin, end, language, phone_before)
                 if span:
                     spans[row].append(span)
@@ -134,6 +137,13 @@ def _national(
     return [Span("national_id", reach + start, reach + stop) for start, stop in places]
 
 
+def _ibans(whole: memoryview, first: int, last: int, begin: int, end: int) -> list[Span]:
+    """The IBANs that begin at bytes `begin` to `end` of the text `first` to `last`."""
+    window = bytes(whole[begin : min(last, end + _LINE)])
+    places = numbers.iban_spans(window, end - begin)
+    return [Span("iban", begin + start, begin + stop) for start, stop in places]
+
+
 def _verified(
     whole: memoryview,
     first: int,
@@ -164,9 +174,6 @@ def _verified(
             and phone.JOINED.fullmatch(window, phone_before - reach, at) is not None
         )
         span = phone.phone_span(window, line, at, after, language, follows_phone)
-    elif kind == "card":
-        span = span if numbers.is_card(window, line, at, after, line_end) else None
-    else:
-        length = numbers.iban_end(window[at:after])
-        span = (at, at + length) if length else None
+    elif not numbers.is_card(window, line, at, after, line_end):
+        span = None
     return Span(kind, reach + span[0], reach + span[1]) if span else None

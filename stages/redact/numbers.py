@@ -32,6 +32,7 @@ _PART_OF_SOMETHING = re.compile(
 )
 _ROW_BEFORE = re.compile(rb"(?<!\.)(?<!\d)\d{3,4} \Z")  # a row of numbers of four digits
 _CONTINUES = re.compile(rb"[-/=&%_]|[.,]\d| \d{4}(?!\d)")  # the last: a row of four-digit numbers
+_SPELLED_IBAN = re.compile(rb"(?<!\w)(?=([A-Z]{2}\d\d(?: ?[A-Z\d])+))")  # they may overlap
 
 # Length by country, from SWIFT's registry for ISO 13616.
 IBAN_LENGTHS: dict[bytes, int] = {
@@ -76,6 +77,19 @@ def is_card(data: bytes, begin: int, at: int, after: int, end: int) -> bool:
     if _PART_OF_SOMETHING.search(before) or _ROW_BEFORE.search(before):
         return False
     return not _CONTINUES.match(data, after, end)
+
+
+def iban_spans(data: bytes, end: int) -> list[tuple[int, int]]:
+    """The IBANs that begin in the first `end` bytes: behind one may stand a code of the bank, or
+    another IBAN.
+    """
+    spans: list[tuple[int, int]] = []
+    for spelled in _SPELLED_IBAN.finditer(data):
+        begin = spelled.start()
+        if begin < end and (not spans or begin > spans[-1][1]):
+            length = iban_end(spelled[1])
+            spans += [(begin, begin + length)] if length else []
+    return spans
 
 
 def iban_end(spelled: bytes) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from corpusmill.manifests.schema import excluded
 from corpusmill.stages.columns.cuts import cuts_field, with_cuts
+from corpusmill.stages.columns.linked import refuse_linked
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.sections.find import wanted_sections
 
@@ -39,7 +40,9 @@ class Sections(MapStage):
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     references: tuple[str, ...] = REFERENCES
-    """Headings of lists of references, in small letters. They are cut if they read like such."""
+    """Headings of lists of references, in small letters. A section of such a name is cut if it
+    reads like a list of references.
+    """
     others: tuple[str, ...] = ()
     """Headings of other sections to cut, in small letters, such as acknowledgements."""
 
@@ -47,7 +50,11 @@ class Sections(MapStage):
         return (CUTS, REMOVED_BYTES)
 
     def apply(self, table: pa.Table) -> Outcome:
-        """The rows without these sections. One that held nothing else is excluded."""
+        """The rows without these sections. One that held nothing else is excluded.
+
+        Raises InputError if it would leave sections in the column `linked`.
+        """
+        refuse_linked(table, self.name)
         texts: list[str] = []
         cuts: list[list[dict[str, Any]] | None] = []
         for text in table["text"].to_pylist():

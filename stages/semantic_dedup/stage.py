@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
-from corpusmill.classifiers.encoder import encoder_digest
+from corpusmill.classifiers.encoder_files import encoder_digest
 from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from corpusmill.classifiers.encoder import embed, rows_at_a_time
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
+from corpusmill.stages.readers.documents import read_columns
 from corpusmill.stages.semantic_dedup.settings import SemanticDedupSettings
 from corpusmill.stages.shuffle.row_groups import home_of, node_range
 
@@ -59,7 +60,7 @@ def make_vectors(settings: SemanticDedupSettings, share: float, shard: Shard) ->
     schema, done = None, 0
     rows = rows_at_a_time(settings.embedding)
     tables: list[pa.Table] = []
-    for group in shard.read(document, ["id", "text", "quality"]):
+    for group in shard.counted(document, read_columns(document, "id", "text", "quality")):
         for start in range(0, group.num_rows, rows):
             table = group.slice(start, rows)
             vectors = embed(settings.embedding, pc.fill_null(table["text"], "").to_pylist())

@@ -1,4 +1,4 @@
-"""How dedup's passes hand on rows: sorted Parquet files, of which a reader takes a few row groups.
+"""How passes hand on rows by key: sorted Parquet files, of which a reader takes a few row groups.
 
 A task that sends rows to many readers writes one file. It is sorted by the column that names the
 reader: a partition, or a document's node. Parquet keeps the smallest and the greatest value of each
@@ -24,6 +24,7 @@ from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 
+MOST_PARTITIONS = 1 << 16
 ROW_BITS = 40  # rows of a shard; 24 bits are left for shards
 MOST_GROUPS = 256  # row groups that a file is cut into
 LEAST_NODE_ROWS = 1 << 12  # of a row group; a smaller one costs more to find than to read
@@ -82,6 +83,11 @@ def read_range(
             shard.receive(artifact, table)
             found.append(table)
     return pa.concat_tables(found).cast(schema) if found else schema.empty_table()
+
+
+def partition_of(key: npt.NDArray[np.uint64], partitions: int) -> npt.NDArray[np.uint32]:
+    """Partitions are equal ranges of keys. So rows sorted by key are sorted by partition."""
+    return (((key >> np.uint64(32)) * np.uint64(partitions)) >> np.uint64(32)).astype(np.uint32)
 
 
 def write_by_partition(output: ParquetOutput, table: pa.Table, partitions: int) -> None:

@@ -23,6 +23,8 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.linked import refuse_linked
+from corpusmill.stages.readers.documents import read_columns
 from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter
 from corpusmill.stages.substring.settings import SubstringSettings
 from numpy.typing import NDArray
@@ -55,7 +57,9 @@ def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Coun
     (`MEASURED`).
     """
     numbers, sizes, seen = [], [], 0
-    for table in shard.read(shard.inputs[0], ["id", "text", *_located_by(settings)]):
+    (document,) = shard.inputs
+    columns = ("id", "text", "url") if settings.parts_by == "host" else ("id", "text")
+    for table in shard.counted(document, read_columns(document, *columns)):
         numbers.append(_ranges_of(settings, table, ranges))
         sizes.append(pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64))
         seen += table.num_rows
@@ -120,13 +124,17 @@ def parts_in(plan: Artifact) -> int:
 
 
 def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> list[Counts]:
-    """Read one document shard and the plan. Write `work/shuffle`: its rows, sent to their parts."""
+    """Read one document shard and the plan. Write `work/shuffle`: its rows, sent to their parts.
+
+    Raises InputError if it would leave repeats in the column `linked`.
+    """
     document, plan_file = shard.inputs
     plan = pa.concat_tables([PLAN.empty_table(), *shard.read(plan_file)])
     first, splits = plan["part"].to_numpy(), plan["splits"].to_numpy()
     output = StreamWriter(shard, "work/shuffle", schema_of(document), parts)
     seen = 0
     for group in shard.read(document):
+        refuse_linked(group, settings.name)
         for start in range(0, group.num_rows, SEND_ROWS):
             table = group.slice(start, SEND_ROWS)
             row = np.searchsorted(plan["range"].to_numpy(), _ranges_of(settings, table, ranges))
@@ -138,14 +146,10 @@ def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> 
     return [Counts(settings.name, rows_in=shard.rows_read, sent=shard.rows_sent)]
 
 
-def _located_by(settings: SubstringSettings) -> list[str]:
-    return ["url"] if settings.parts_by == "host" else []
-
-
 def _ranges_of(settings: SubstringSettings, table: pa.Table, ranges: int) -> NDArray[np.int64]:
     """The range of each document's key."""
     identity = table["id"]
-    if settings.parts_by == "host":
+    if settings.parts_by == "host" and "url" in table.column_names:
         host = pc.struct_field(pc.extract_regex(table["url"], HOST), "host")
         identity = pc.coalesce(pc.utf8_lower(host), identity)
     return _keys(identity, "part") >> (KEY_BITS - ranges.bit_length() + 1)

@@ -30,7 +30,7 @@ Plan = Callable[[Mapping[str, Any], Sequence[Prompt]], Iterable[PlannedRow]]
 @dataclass(frozen=True)
 class Line:
     """One prompt. most_output_tokens: if every answer hit its limit. from_run: whether the output
-    tokens are known from a run before.
+    tokens are known from a run before. pages: that are asked about; None of texts.
     """
 
     prompt: str
@@ -40,6 +40,7 @@ class Line:
     output_tokens: int
     most_output_tokens: int
     from_run: bool
+    pages: int | None = None
 
 
 @dataclass(frozen=True)

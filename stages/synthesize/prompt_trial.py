@@ -14,16 +14,25 @@ from corpusmill.stages.synthesize.stage import Synthesize
 
 
 def listed(folder: str | None = None) -> Iterator[str]:
-    """A line for each shipped prompt, or each in a folder: name, limits and purpose."""
+    """A line for each shipped prompt, or each in a folder: name, limits and purpose. Then one for
+    each file in the folder that is no prompt, with the reason.
+    """
     names = loader.shipped() if folder is None else finding.files_below(folder, ".md")
-    if not names:
-        raise InputError(f"{folder} holds no prompt file", "name a folder of .md files")
-    prompts = [loader.load(name) for name in names]
+    prompts, faults = [], []
+    for name in names:
+        try:
+            prompts.append(loader.load(name))
+        except RecipeError as error:
+            faults.append(f"no prompt: {error.what}")
+    if not prompts:
+        mend = "; ".join(faults) or "name a folder of .md files"
+        raise InputError(f"{folder} holds no prompt file", mend)
     width = max(len(prompt.name) for prompt in prompts)
     for prompt in prompts:
         limits = prompt.limits
         size = f"{limits.max_input_tokens:>5} in {limits.max_output_tokens:>5} out"
         yield f"{prompt.name:<{width}}  {size}  {prompt.purpose}"
+    yield from faults
 
 
 def shown(name_or_path: str) -> str:

@@ -182,13 +182,15 @@ def kinds_in(artifact: Artifact) -> Counter[Kind]:
 
 def _keys(artifact: Artifact) -> Iterator[pa.Table]:
     """The columns of a file that tell kinds and names."""
-    paired = [LINKED.name] if LINKED.name in schema_of(artifact).names else []
-    return read_parquet(artifact, ["id", "level", *paired])
+    there = schema_of(artifact).names
+    return read_parquet(artifact, ["id", *(n for n in ("level", LINKED.name) if n in there)])
 
 
 def _kinds(table: pa.Table) -> Iterator[Kind]:
     """The kind of each row."""
-    levels = pc.fill_null(table["level"], UNSCORED).to_pylist()
+    levels = [UNSCORED] * table.num_rows
+    if "level" in table.column_names:
+        levels = pc.fill_null(table["level"], UNSCORED).to_pylist()
     if LINKED.name not in table.column_names:
         return zip(levels, itertools.repeat(False))
     return zip(levels, pc.is_valid(table[LINKED.name]).to_pylist(), strict=True)

@@ -24,7 +24,7 @@ from corpusmill.stages.engines.contract import Answering
 from corpusmill.stages.synthesize.judging import TOKENS as JUDGED
 
 _WHERE = "work/usage"
-_TOKENS = ("prompt_tokens", "output_tokens")
+_TOKENS, _REQUESTS = ("prompt_tokens", "output_tokens"), "requests"
 
 
 def measure(
@@ -45,14 +45,19 @@ def measure(
 
 
 def count(judge: str, shard: Shard) -> list[Counts]:
-    """Write `work/usage/SHARD.json`: prompt -> rows, kept rows, tokens in and out."""
+    """Write `work/usage/SHARD.json`: prompt -> rows, kept rows, tokens in and out. Of scans also
+    requests: a row has several.
+    """
     found: dict[str, Counter[str]] = {}
     documents = storage.join(shard.folder, DOCUMENTS) + "/"
     for artifact in shard.inputs:
         kept = artifact.path.startswith(documents)
         # A label's tokens are a part of its annotation.
-        within = "annotation" in schema_of(artifact).names
-        columns = ["annotation"] if within else ["prompt", *_TOKENS, *(JUDGED if judge else ())]
+        there = schema_of(artifact).names
+        within = "annotation" in there
+        requests = [_REQUESTS] if _REQUESTS in there else []
+        own = ["prompt", *_TOKENS, *requests, *(JUDGED if judge else ())]
+        columns = ["annotation"] if within else own
         for table in read_parquet(artifact, columns):
             _add(found, _flat(table) if within else table, kept)
             if judge:
@@ -64,12 +69,13 @@ def count(judge: str, shard: Shard) -> list[Counts]:
 
 def _add(found: dict[str, Counter[str]], rows: pa.Table, kept: bool) -> None:
     rows = rows.filter(pc.is_valid(rows["prompt"]))  # a PDF file may need no request
-    sums = [("prompt", "count"), *((name, "sum") for name in _TOKENS)]
+    summed = [name for name in (*_TOKENS, _REQUESTS) if name in rows.column_names]
+    sums = [("prompt", "count"), *((name, "sum") for name in summed)]
     for group in rows.group_by("prompt").aggregate(sums).to_pylist():
         counter = found.setdefault(group["prompt"], Counter())
         counter["rows"] += group["prompt_count"]
         counter["kept"] += group["prompt_count"] * kept
-        for name in _TOKENS:
+        for name in summed:
             counter[name] += group[f"{name}_sum"] or 0
 
 

@@ -19,6 +19,7 @@ from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
     home_of,
+    partition_of,
     read_range,
     run_starts,
     write_by_partition,
@@ -56,7 +57,7 @@ def count(settings: TemplateSettings, partitions: int, shard: Shard) -> list[Cou
     hosts, found, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
     texts_seen: set[tuple[int, int]] = set()
     across_corpus = settings.across == "corpus"
-    for group in shard.read(shard.inputs[0], ["text", "url"]):
+    for group in shard.read(shard.inputs[0], ["text"] if across_corpus else ["text", "url"]):
         for start in range(0, group.num_rows, READ_ROWS):
             table = group.slice(start, READ_ROWS)
             texts, host = joined(table["text"]), owners(settings, table)
@@ -79,9 +80,9 @@ def count(settings: TemplateSettings, partitions: int, shard: Shard) -> list[Cou
             shard.report(seen)
     host, line, documents = _summed(np.concatenate(hosts), np.concatenate(found), None)
     spread = line if across_corpus else host
-    partition = (spread >> np.uint64(32)) * np.uint64(partitions) >> np.uint64(32)
+    partition = partition_of(spread, partitions)
     home = np.full(len(host), home_of(shard.name), np.uint32)
-    rows = pa.table([partition.astype(np.uint32), home, host, line, documents], schema=COUNTED)
+    rows = pa.table([partition, home, host, line, documents], schema=COUNTED)
     with shard.parquet("work/count", COUNTED, row_group_bytes=UNBOUNDED, temporary=True) as output:
         write_by_partition(output, rows, partitions)
     return []

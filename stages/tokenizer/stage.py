@@ -37,6 +37,7 @@ RESERVED = tuple(f"<SPECIAL_{number}>" for number in range(3, 11))
 # the blanks before them; other blanks, without the last one, which belongs to the word that
 # follows. Every character falls into one of them.
 WORDS = r" ?\p{L}[\p{L}\p{M}]*(?:['’]\p{L}+)?|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
+LONGEST_WORD = 256  # characters; training cuts longer ones, as its time grows with their square
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", *RESERVED)
 CHAT_TEMPLATE = (
@@ -60,7 +61,7 @@ class Tokenizer(GlobalStage):
     """Train a byte-level BPE tokenizer."""
 
     name: ClassVar[str] = "tokenizer"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.MANY_TO_ONE
 
     vocab_size: PositiveInt = 131072
@@ -144,13 +145,11 @@ def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
+    words = pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated")
+    pieces = pre_tokenizers.Split(tokenizers.Regex(f"(?m:.{{1,{LONGEST_WORD}}})"), "isolated")
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pieces, as_bytes])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocab_size,
@@ -161,6 +160,7 @@ def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
     )
     with _all_cores():
         tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, as_bytes])
     if tokenizer.get_vocab_size() < settings.vocab_size:
         raise RecipeError(
             f"the text gives a vocabulary of {tokenizer.get_vocab_size()} only, "

@@ -6,11 +6,13 @@ A head that does not fit its encoder is refused.
 import hashlib
 import importlib.util
 import json
+import os
 
 import numpy as np
 import pytest
 from corpusmill.classifiers.embedding import EmbeddingScorer
-from corpusmill.classifiers.encoder import EncoderSettings, embed, encoder_digest
+from corpusmill.classifiers.encoder import EncoderSettings, embed
+from corpusmill.classifiers.encoder_files import encoder_digest
 from corpusmill.classifiers.linear import fit_ridge
 from corpusmill.manifests.errors import ModelError
 
@@ -194,6 +196,24 @@ def test_a_real_sentence_encoder_puts_like_beside_like():
     likeness = vectors @ vectors.T
     assert np.allclose(np.diag(likeness), 1, atol=1e-4)
     assert likeness[0, 1] > likeness[0, 2] + 0.1
+
+
+@pytest.mark.parametrize(("kind", "positions"), [("bert", 64), ("roberta", 63)])
+def test_a_text_of_more_tokens_than_positions_is_refused(tmp_path, kind, positions):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path, kind=kind), device="cpu")
+    embed(settings, ["cat " * (positions - 2)])
+    with pytest.raises(ModelError, match=f"set max_tokens to {positions} or less"):
+        embed(settings, ["cat " * (positions - 1)])
+
+
+def test_other_weights_in_the_same_folder_are_loaded(tmp_path):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path, seed=0), device="cpu")
+    before = embed(settings, TEXTS)
+    configuration = tmp_path / "config.json"
+    times = configuration.stat()
+    write_encoder(tmp_path, seed=1)
+    os.utime(configuration, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert not np.allclose(before, embed(settings, TEXTS))
 
 
 @pytest.mark.gpu

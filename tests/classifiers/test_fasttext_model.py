@@ -152,9 +152,14 @@ def test_a_missing_file_a_damaged_one_and_word_vectors_are_refused(tmp_path, mod
     (tmp_path / "bad.bin").write_bytes(b"not a model")
     with pytest.raises(ModelError, match="not a fastText model"):
         FastTextScorer(model=str(tmp_path / "bad.bin")).depends_on()
+    whole = Path(model).read_bytes()
+    for missing in (1, len(whole) // 2):  # fastText would read it, and score nothing or nonsense
+        (tmp_path / "short.bin").write_bytes(whole[:-missing])
+        with pytest.raises(ModelError, match="is cut short; copy or train it again"):
+            FastTextScorer(model=str(tmp_path / "short.bin")).depends_on()
     # A model of word vectors by its header. fastText's own training of one on a short text ends in
     # NaN now and then.
-    data = bytearray(Path(model).read_bytes())
+    data = bytearray(whole)
     assert struct.unpack_from("<i", data, KIND_AT) == (SUPERVISED,)
     struct.pack_into("<i", data, KIND_AT, SKIPGRAM)
     (tmp_path / "vectors.bin").write_bytes(data)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 import torch._inductor.config
-from corpusmill.classifiers import packed_encoder
+from corpusmill.classifiers import compiled
 from corpusmill.classifiers.encoder import EncoderSettings, embed, grade
-from corpusmill.classifiers.packed_batches import Packer, batches, can_pack, logits, vectors
+from corpusmill.classifiers.packed_batches import Packer, batches, can_pack
 from corpusmill.classifiers.packed_encoder import PackedEncoder
 from corpusmill.manifests.errors import ModelError
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
@@ -29,12 +29,21 @@ TEXTS = [
 ] * 3
 
 
-def packer_of(settings, *, head, batch_tokens=100, max_tokens=TOKENS):
-    kind = AutoModelForSequenceClassification if head else AutoModel
+def packer_of(settings, *, pooling="mean", batch_tokens=100, max_tokens=TOKENS):
+    """pooling: None for the model's own head."""
+    kind = AutoModel if pooling else AutoModelForSequenceClassification
     model = kind.from_pretrained(settings.encoder).eval()
     tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
     assert can_pack(model, tokenizer, "cpu")
-    return Packer(model, tokenizer, max_tokens=max_tokens, batch_tokens=batch_tokens, device="cpu")
+    return Packer(
+        model,
+        tokenizer,
+        pooling=pooling,
+        normalise=True,
+        max_tokens=max_tokens,
+        batch_tokens=batch_tokens,
+        device="cpu",
+    )
 
 
 @pytest.fixture(scope="module", params=["bert", "roberta"])
@@ -48,9 +57,7 @@ def test_vectors_of_packed_texts_are_those_of_single_texts(tmp_path, kind, pooli
     settings = EncoderSettings(
         encoder=write_encoder(tmp_path, kind=kind), max_tokens=TOKENS, pooling=pooling, device="cpu"
     )
-    found = vectors(
-        packer_of(settings, head=False, batch_tokens=batch_tokens), TEXTS, pooling, normalise=True
-    )
+    found = packer_of(settings, pooling=pooling, batch_tokens=batch_tokens).rows(TEXTS)
     for place, text in enumerate(TEXTS):
         np.testing.assert_allclose(found[place], embed(settings, [text])[0], atol=1e-5)
 
@@ -59,7 +66,7 @@ def test_grades_of_packed_texts_are_those_of_single_texts(tmp_path, kind):
     settings = EncoderSettings(
         encoder=write_encoder(tmp_path, kind=kind, outputs=1), max_tokens=TOKENS, device="cpu"
     )
-    found = logits(packer_of(settings, head=True), TEXTS)[:, 0]
+    found = packer_of(settings, pooling=None).rows(TEXTS)[:, 0]
     single = np.concatenate([grade(settings, [text]) for text in TEXTS])
     assert np.ptp(single) > 1e-5  # random weights tell texts apart by little
     np.testing.assert_allclose(found, single, atol=2e-7)
@@ -70,7 +77,7 @@ def test_gpus_without_attention_for_mixed_lengths_get_padded_batches(
     tmp_path, monkeypatch, gpu, packs
 ):
     settings = EncoderSettings(encoder=write_encoder(tmp_path))
-    packer = packer_of(settings, head=False)
+    packer = packer_of(settings)
     tokenizer = AutoTokenizer.from_pretrained(settings.encoder)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
     assert can_pack(packer.model, tokenizer, "cuda") == packs
@@ -78,22 +85,22 @@ def test_gpus_without_attention_for_mixed_lengths_get_padded_batches(
 
 def test_without_a_compiler_the_encoder_runs_uncompiled(tmp_path, monkeypatch, caplog):
     settings = EncoderSettings(encoder=write_encoder(tmp_path))
-    packer = packer_of(settings, head=False)
-    expected = vectors(packer, TEXTS, "mean", normalise=True)
-    monkeypatch.setattr(packed_encoder._Compiled, "fails", False)
+    packer = packer_of(settings)
+    expected = packer.rows(TEXTS)
+    monkeypatch.setattr(compiled.Compiled, "fails", False)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "nothing compiled"))
     with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
         packer.encoder = PackedEncoder(packer.model, compiled=True)
-        found = vectors(packer, TEXTS, "mean", normalise=True)
+        found = packer.rows(TEXTS)
     np.testing.assert_array_equal(found, expected)
-    own = [record for record in caplog.records if record.name == packed_encoder.__name__]
+    own = [record for record in caplog.records if record.name == compiled.__name__]
     assert [record.getMessage()[:20] for record in own] == ["torch.compile failed"]
 
 
 def test_more_tokens_than_the_encoder_has_positions_are_refused(tmp_path, kind):
     settings = EncoderSettings(encoder=write_encoder(tmp_path, kind=kind))
     with pytest.raises(ModelError, match=r"set max_tokens to 6[34] or less"):
-        packer_of(settings, head=False, max_tokens=65)
+        packer_of(settings, max_tokens=65)
 
 
 def test_batches_hold_every_text_once_and_those_of_full_length_come_in_one_shape():

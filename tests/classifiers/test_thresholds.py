@@ -40,6 +40,16 @@ def test_what_is_written_is_read_again_to_the_last_bit(tmp_path):
             "scorers": {
                 "words": {
                     "model": "m",
+                    "edges": [1.0, float("nan")] + [3.0] * 17,
+                    "documents": 1,
+                    "text_bytes": 1,
+                }
+            }
+        },
+        {
+            "scorers": {
+                "words": {
+                    "model": "m",
                     "edges": [None] + [3.0] * 18,
                     "documents": 1,
                     "text_bytes": 1,

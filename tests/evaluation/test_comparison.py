@@ -69,6 +69,14 @@ def test_arms_without_a_seed_in_common_are_not_compared():
     assert found.verdict == ""
 
 
+def test_a_seed_that_only_one_of_two_arms_has_says_nothing_of_their_difference():
+    shared = [run(arm, 0, [top], [top] * 4) for arm, top in (("raw", 2.0), ("clean", 1.0))]
+    more = run("raw", 1, [9.0], [9.0, 5.0, 1.0, 1.0])
+    alone, joined = (the(compare(runs, "raw", 1), "clean") for runs in (shared, [*shared, more]))
+    assert joined.difference == alone.difference
+    assert the(compare([*shared, more], "raw", 1), "raw").seeds == 2
+
+
 def test_a_difference_within_the_spread_of_readings_is_unclear():
     runs = [run("raw", seed, [1.0, 1.0, 1.0], [1.0] * 5) for seed in (0, 1, 2)] + [
         run("clean", seed, [0.7, 1.0, 1.0], [0.9] * 5) for seed in (0, 1, 2)

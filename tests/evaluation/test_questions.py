@@ -35,6 +35,13 @@ def test_a_row_becomes_contexts_and_continuations():
     assert (question.choices, question.gold, question.id) == (("A", "B"), 1, "r1")
 
 
+def test_a_null_id_or_domain_is_none():
+    (question,) = build(task(CHOICE + "domain: subject\n"), [row(1, subject=None)], FIELDS).asked
+    assert question.domain == ""
+    (question,) = build(task(), [{**row(1), "id": None}], FIELDS).asked
+    assert question.id == "0"
+
+
 def test_examples_come_from_the_first_rows_and_are_not_asked():
     shots = task(CHOICE + "shots: {count: 2}\npreamble: 'Quiz. '\n")
     found = build(shots, [row(1), row(2, gold=1), row(3)], FIELDS)
@@ -74,6 +81,7 @@ def test_examples_of_a_subject_serve_that_subject_only():
         (row(1, a=""), "a choice is empty"),
         (row(1, a=None), "a text is null"),
         (row(1, country=None), "a text is null"),
+        (row(1, a=["A"]), "options holds \"['A']\", not a text"),
         ({"id": "r1", "a": "A", "b": "B", "gold": 0}, "'country' is undefined"),
         ("the line is not JSON", "the line is not JSON"),
     ],
@@ -96,6 +104,8 @@ def test_a_template_that_fails_over_a_row_costs_only_the_row(asked):
         {"place": "'Of ' ~ country ~ '?'"},
         {"place": "[a ~ country, b]"},
         {"place": "a ~ country | capitalize"},
+        {"place": "[a, country] | join(' and ')"},
+        {"place": "[{'of': country}] | join(attribute='of')"},
         {"gold": "gold | int"},
     ],
 )
@@ -104,6 +114,12 @@ def test_a_null_that_is_joined_or_filtered_costs_the_row(fields):
     found = build(task(), rows, {**FIELDS, **fields})
     assert [question.id for question in found.asked] == ["r2"]
     assert [reason for _, _, reason in found.bad] == ["a text is null"]
+
+
+def test_texts_are_joined():
+    fields = {**FIELDS, "country": "[country, 2, 'x'] | join('-')"}
+    (question,) = build(task(), [row(1, country="Peru")], fields).asked
+    assert question.pairs[0][0] == "Capital of Peru-2-x?"
 
 
 def test_a_null_with_a_default_is_taken():
@@ -151,7 +167,7 @@ def test_schemas_put_the_choice_before_the_scored_text():
         (("kind: multiple_choice", "kind: multiple"), "kind is 'multiple'"),
         (("gold: gold", "gold: gold +"), "is no expression"),
         (("{{ country }}", "{{ country"), "a template cannot be read"),
-        (("name: capitals", "name: a/b"), "name is 'a/b'"),
+        (("name: capitals", "name: a/b"), "'a/b' cannot name a task"),
         (("gold: gold", "gold: gold\ncolour: red"), "unknown key colour"),
         (("name: capitals", "\t"), "is not readable YAML"),
         (("gold: gold", "gold: gold\nshots: {count: -1}"), "shots.count is -1"),

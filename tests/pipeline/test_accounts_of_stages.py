@@ -1,5 +1,6 @@
 """Each stage's account fails if the stage loses a row: at its input, on its way, in its files."""
 
+import json
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +16,13 @@ from corpusmill.stages.convert.dataset import DATA
 from tests.stages.small_corpus import documents, run, small_tokenizer, write_shard
 
 STAGES: dict[str, dict[str, Any]] = {
+    "extract": {"languages": [], "language_threshold": 0},
     "filter": {"families": []},
     "sections": {},
     "redact": {},
     "templates": {},
     "dedup": {},
+    "decontaminate": {"sets": {"q": {"input": "ITEMS", "text": ["text"]}}},
     "substring": {"part_bytes": 2000, "min_bytes": 50},
     "render": {"paper": {"width": 224, "height": 224, "max_font_size": 16}, "max_pages": 1},
     "blend": {"shards": 2, "sources": {"web": {"input": "WEB", "weight": 1}}},
@@ -31,13 +34,18 @@ EVERY_STAGE = pytest.mark.parametrize("verb", STAGES)
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Documents that a stage wrote, and a tokenizer."""
+    """Documents that a stage wrote, a tokenizer and an evaluation set."""
     folder = tmp_path_factory.mktemp("given")
     for number in range(3):
         rows = documents(f"web{number}", 12, url=f"https://example{number}.org/")
         write_shard(folder / f"raw/{number:05d}.parquet", rows)
     run("filter", {"families": []}, folder / "web", str(folder / "raw"))
-    return {"WEB": str(folder / "web"), "TOKENIZER": small_tokenizer(folder / "tokenizer")}
+    (folder / "items.jsonl").write_text(json.dumps({"text": "an item that no document has"}))
+    return {
+        "WEB": str(folder / "web"),
+        "TOKENIZER": small_tokenizer(folder / "tokenizer"),
+        "ITEMS": str(folder / "items.jsonl"),
+    }
 
 
 @pytest.fixture
@@ -45,14 +53,11 @@ def made(folders, tmp_path):
     """Runs a stage on the documents."""
 
     def running(verb: str) -> None:
-        settings = {
-            key: folders.get(value, value) if isinstance(value, str) else value
-            for key, value in STAGES[verb].items()
-        }
-        inputs = [folders["WEB"]]
-        if verb == "blend":
-            settings["sources"] = {"web": {"input": inputs.pop(), "weight": 1}}
-        run(verb, settings, tmp_path / verb, *inputs)
+        settings = json.dumps(STAGES[verb])
+        for name, path in folders.items():
+            settings = settings.replace(name, path)
+        inputs = [folders["WEB"]] if verb != "blend" else []
+        run(verb, json.loads(settings), tmp_path / verb, *inputs)
 
     return running
 

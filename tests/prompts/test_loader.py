@@ -120,6 +120,12 @@ def test_the_digest_is_of_the_whole_file(tmp_path):
     assert loader.load(path).digest != before
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):
+    path = Path(write(tmp_path, FRONT))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert loader.load(str(path)).template == "Say it again: {document}"
+
+
 def test_postfilters_may_have_arguments(tmp_path):
     prompt = loader.load(
         write(tmp_path, FRONT + "\npostfilters: [refusal, {lead_in: {required: false}}]")

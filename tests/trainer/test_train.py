@@ -305,6 +305,7 @@ def test_muon_learns(write_shards, make_config, tmp_path):
 def test_a_machine_without_a_compiler_is_told_to_leave_compile_out(
     write_shards, random_documents, make_config, tmp_path
 ):
+    torch._dynamo.reset()  # what an earlier test compiled would need no compiler
     without = {"cpp.cxx": (None, str(tmp_path / "no-compiler")), "force_disable_caches": True}
     with (
         torch._inductor.config.patch(without),

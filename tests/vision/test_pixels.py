@@ -1,11 +1,12 @@
 """Bad image files end in a reason; good ones of every mode become tiles of one size."""
 
+import contextlib
 import io
 
 import numpy as np
 import pytest
 from corpusmill.vision.config import VisionConfig
-from corpusmill.vision.pixels import ImageError, open_image, tiles
+from corpusmill.vision.pixels import ImageError, open_image, page_count, tiles
 from PIL import Image, ImageFile
 
 CONFIG = VisionConfig(tile_size=56, max_tiles=4)
@@ -33,6 +34,22 @@ def test_damaged_files_have_a_reason():
     assert reason(whole[: len(whole) // 2]) == "image.truncated"
     assert reason(b"") == "image.unreadable"
     assert reason(b"<html>not an image</html>") == "image.unreadable"
+
+
+def test_a_damaged_file_prints_no_warning(recwarn):
+    whole = encoded(page((20, 20)), "TIFF", save_all=True, append_images=[page((20, 20))])
+    for end in range(len(whole)):
+        with contextlib.suppress(ImageError):
+            page_count(whole[:end])
+            open_image(whole[:end], 0)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_reason_tells_the_same_again():
+    """Pillow's own words hold an address in memory, and rows must not."""
+    with pytest.raises(ImageError) as error:
+        open_image(b"<html>not an image</html>")
+    assert error.value.detail == "none of JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM"
 
 
 def test_a_cut_file_of_two_pages_has_a_reason():
@@ -132,11 +149,45 @@ def test_pixels_of_a_fax_become_square(dpi, size):
     assert open_image(content, 0).size == (size or (170, 110))
 
 
-def test_a_photo_stands_upright():
-    upright = Image.new("RGB", (40, 20), "white")
-    turned = Image.Exif()
-    turned[0x0112] = 6  # turned by 90 degrees
-    assert open_image(encoded(upright, "JPEG", exif=turned)).size == (20, 40)
+# EXIF orientation -> what turns an upright image into the one that is stored under it.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def stored(upright, orientation, form, **settings):
+    """A file whose EXIF says how its image was turned."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    how = STORED[orientation]
+    image = upright if how is None else upright.transpose(how)
+    return encoded(image, form, exif=exif, **settings)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("page_number", [None, 0])
+def test_what_exif_calls_turned_is_turned_back(form, orientation, page_number):
+    upright = Image.new("RGB", (48, 32), "white")
+    upright.paste("black", (0, 0, 24, 16))
+    image = open_image(stored(upright, orientation, form), page_number)
+    bright = np.asarray(image.convert("L")) > 128
+    assert bright.shape == (32, 48)
+    assert [bright[y, x] for y in (8, 24) for x in (8, 40)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_turned_fax_has_square_pixels_too(orientation):
+    dpi = (204, 98) if orientation == 3 else (98, 204)  # along the rows that are stored
+    content = stored(page((170, 110), "1"), orientation, "TIFF", dpi=dpi)
+    assert open_image(content, 0).size == (170, 229)
 
 
 def test_tiles_stand_in_reading_order_with_the_thumbnail_last():

@@ -11,6 +11,7 @@ arXiv 2410.10989), section 3.2.
 
 import torch
 from corpusmill.trainer.kernels import head_kernels
+from corpusmill.trainer.kernels.products import add_product
 from torch import Tensor
 
 BLOCK_LOGITS = 2**30  # logits in memory at a time: 2 GB in bf16
@@ -59,7 +60,7 @@ def head_loss(
         )
         if gradients:
             torch.mm(logits, weight, out=dhidden[part])
-            _add_product(dweight, logits.T, hidden_ND[part], first=start == 0)
+            add_product(dweight, logits.T, hidden_ND[part], first=start == 0)
         del logits
     return losses.sum(), dhidden, dweight
 
@@ -78,19 +79,6 @@ def _(
         return loss, hidden_ND.new_empty(0), hidden_ND.new_empty(0, dtype=torch.float32)
     dhidden = hidden_ND.new_empty(hidden_ND.shape)
     return loss, dhidden, weight_VD.new_empty(weight_VD.shape, dtype=torch.float32)
-
-
-def _add_product(total: Tensor, one: Tensor, other: Tensor, first: bool) -> None:
-    """total (fp32) += one @ other; the sum of all blocks is never rounded to the dtype of the
-    operands.
-    """
-    if one.is_cuda and one.dtype != torch.float32:
-        if first:
-            torch.mm(one, other, out_dtype=torch.float32, out=total)
-        else:
-            torch.addmm(total, one, other, out_dtype=torch.float32, out=total)
-    else:
-        torch.addmm(total, one.float(), other.float(), beta=0 if first else 1, out=total)
 
 
 def _setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]

@@ -3,14 +3,28 @@
 The plain twins: `trainer.layers.RMSNorm` and `GatedRMSNorm`.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 import triton
 from corpusmill.trainer.kernels import norm_kernels
 from torch import Tensor
 
-TILE = 1024  # values of a tile, at most: rows x group
-SPLITS = 1024  # programs that share the rows of the backward's sums
-WARPS = 1
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a kernel is launched. values: of a tile, at most (rows x group). programs: of a backward
+    that share the rows of its sums. warps: of a program.
+    """
+
+    values: int = 1024
+    programs: int = 1024
+    warps: int = 1
+
+
+PLAIN = Tiles()
+GATED = Tiles()
 
 
 @torch.library.custom_op("corpusmill::rms_norm", mutates_args=())
@@ -30,17 +44,29 @@ def _(x: Tensor, gate: Tensor | None, weight: Tensor, groups: int, epsilon: floa
 
 @torch.library.custom_op("corpusmill::rms_norm_backward", mutates_args=())
 def rms_norm_backward(
-    dy: Tensor, x: Tensor, gate: Tensor | None, weight: Tensor, groups: int, epsilon: float
+    dy: Tensor,
+    x: Tensor,
+    gate: Tensor | None,
+    weight: Tensor,
+    groups: int,
+    epsilon: float,
+    dpassed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, gate (empty without one) and weight (fp32); the same bits for the same
-    inputs.
+    inputs. dpassed: another gradient of x, which is added to the first.
     """
-    return run_backward(dy, x, gate, weight, groups, epsilon)
+    return run_backward(dy, x, gate, weight, groups, epsilon, dpassed=dpassed)
 
 
 @rms_norm_backward.register_fake
 def _(
-    dy: Tensor, x: Tensor, gate: Tensor | None, weight: Tensor, groups: int, epsilon: float
+    dy: Tensor,
+    x: Tensor,
+    gate: Tensor | None,
+    weight: Tensor,
+    groups: int,
+    epsilon: float,
+    dpassed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     return (
         x.new_empty(x.shape),
@@ -63,6 +89,30 @@ def _backward(ctx, dy):  # type: ignore[no-untyped-def]
 rms_norm.register_autograd(_backward, setup_context=_setup_context)
 
 
+def rms_norm_beside(x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """x itself, and its plain `rms_norm`: the two ways into a layer.
+
+    The backward of both is one pass over memory, where a sum of its own would be another.
+    """
+    passed, y = _Beside.apply(x, weight, epsilon)
+    return passed, y
+
+
+class _Beside(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, weight)
+        ctx.epsilon = epsilon
+        return x.view_as(x), rms_norm(x, None, weight, 1, epsilon)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        dpassed, dy = gradients
+        x, weight = ctx.saved_tensors
+        dx, _, dweight = rms_norm_backward(dy, x, None, weight, 1, ctx.epsilon, dpassed)
+        return dx, dweight.to(weight.dtype), None
+
+
 def _flat(tensor: Tensor) -> Tensor:
     """As (rows, channels) without a copy where the rows lie evenly spaced."""
     if tensor.stride(-1) != 1:
@@ -70,9 +120,9 @@ def _flat(tensor: Tensor) -> Tensor:
     return tensor.flatten(0, -2)
 
 
-def _tile(size: int) -> dict[str, int]:
+def _tile(size: int, tiles: Tiles) -> dict[str, int]:
     block = triton.next_power_of_2(size)
-    return {"SIZE": size, "BLOCK": block, "ROWS": max(1, TILE // block)}
+    return {"SIZE": size, "BLOCK": block, "ROWS": max(1, tiles.values // block)}
 
 
 def run_forward(
@@ -82,7 +132,8 @@ def run_forward(
     y = torch.empty(x.shape, device=x.device, dtype=x.dtype)
     flat = _flat(x)
     gates = flat if gate is None else _flat(gate)
-    tile = _tile(x.shape[-1] // groups)
+    tiles = PLAIN if gate is None else GATED
+    tile = _tile(x.shape[-1] // groups, tiles)
     norm_kernels.forward[triton.cdiv(flat.shape[0], tile["ROWS"]), groups](
         flat,
         gates,
@@ -94,7 +145,7 @@ def run_forward(
         gates.stride(0),
         GATED=gate is not None,
         **tile,
-        num_warps=WARPS,
+        num_warps=tiles.warps,
     )
     return y
 
@@ -107,6 +158,7 @@ def run_backward(
     groups: int,
     epsilon: float,
     dgate: Tensor | None = None,
+    dpassed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What `rms_norm_backward` does, outside of the operator. dgate: where that result goes, if
     not into new memory.
@@ -120,14 +172,16 @@ def run_backward(
     gates = flat if gate is None else _flat(gate)
     dgates = flat if gate is None else _flat(dgate)
     assert gate is None or dgates.data_ptr() == dgate.data_ptr()
-    tile = _tile(x.shape[-1] // groups)
-    splits = min(triton.cdiv(SPLITS, groups), triton.cdiv(flat.shape[0], tile["ROWS"]))
+    tiles = PLAIN if gate is None else GATED
+    tile = _tile(x.shape[-1] // groups, tiles)
+    splits = min(triton.cdiv(tiles.programs, groups), triton.cdiv(flat.shape[0], tile["ROWS"]))
     dweight = torch.empty(splits, x.shape[-1], device=x.device, dtype=torch.float32)
     norm_kernels.backward[splits, groups](
         flat,
         gates,
         weight,
         dflat,
+        flat if dpassed is None else dpassed.contiguous(),
         dx,
         dgates,
         dweight,
@@ -139,7 +193,8 @@ def run_backward(
         dgates.stride(0),
         triton.cdiv(flat.shape[0], splits * tile["ROWS"]),
         GATED=gate is not None,
+        PASSED=dpassed is not None,
         **tile,
-        num_warps=WARPS,
+        num_warps=tiles.warps,
     )
     return dx, dgate, dweight.sum(0)

@@ -4,6 +4,9 @@ With h = x * silu(z) (or x alone), r = 1 / sqrt(mean of h^2 over the group + eps
 
     y = h r w        dh = r (w dy - h r^2 mean(w dy h))        dw = sum over rows of dy h r
 
+Where x also passes by the norm, to the sum behind a layer, the backward adds the gradient that
+comes from there to dx.
+
 A program holds whole groups in registers, so memory is passed over once each way; r is made anew
 in the backward.
 """
@@ -54,6 +57,7 @@ def backward(
     gate,
     weight,
     dy,
+    dpassed,  # dense
     dx,  # dense
     dgate,  # by the stride of a row
     dweight,  # (splits, groups * SIZE)
@@ -65,6 +69,7 @@ def backward(
     dgate_stride,
     blocks,  # row blocks of one program
     GATED: tl.constexpr,
+    PASSED: tl.constexpr,
     SIZE: tl.constexpr,
     BLOCK: tl.constexpr,
     ROWS: tl.constexpr,
@@ -104,6 +109,11 @@ def backward(
                 mask=inside,
             )
             dh = dh * silu
+        if PASSED:
+            passed = tl.load(
+                dpassed + row[:, None] * width + column[None, :], mask=inside, other=0.0
+            )
+            dh += passed.to(tl.float32)
         tl.store(
             dx + row[:, None] * width + column[None, :], dh.to(dx.dtype.element_ty), mask=inside
         )

@@ -8,6 +8,7 @@ from corpusmill.manifests.looking.sample import sample
 
 from tests.command_line import corpusmill
 from tests.report.small_run import make_run
+from tests.stages.small_corpus import documents, run, write_shard
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,18 @@ def test_the_seed_decides_the_draw_and_a_smaller_one_is_its_beginning(output):
 def test_a_condition_that_cannot_be_used_is_explained(output, where, said):
     with pytest.raises(CorpusmillError, match=said):
         sample(f"{output}/filter", where)
+
+
+def test_names_that_are_globs_are_read_once(tmp_path):
+    """`sample` and `diff` read shards with DuckDB, which takes every path for a glob."""
+    for name in ("*", "x[1]", "x1", "q?", "qq"):
+        write_shard(tmp_path / f"in [1]/{name}.parquet", documents(name, 2))
+    folder = tmp_path / "out [1] *"
+    run("filter", {"families": []}, folder, str(tmp_path / "in [1]"))
+    rows = sample(str(folder), count=100)
+    assert sorted((row["id"][:-6], row["shard"]) for row in rows) == sorted(
+        (name, f"documents/{name}.parquet") for name in ("*", "x[1]", "x1", "q?", "qq") * 2
+    )
 
 
 def test_what_is_no_stage_or_no_column_is_refused(output, tmp_path):

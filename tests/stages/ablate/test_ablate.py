@@ -2,9 +2,11 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from corpusmill.evaluation.gauge import named
 from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.looking.trace import trace
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
@@ -57,6 +59,9 @@ def test_each_arm_is_better_on_its_own_kind_of_text(tmp_path, arms):
     assert (counts.rows_in, counts.tokens) == (180, 6 * found["tokens"])
     assert {parent.path.rsplit("/", 1)[-1] for parent in manifest.parents} >= {"lists", "sums"}
     assert not verify(str(tmp_path / "out")).problems
+    row = pq.read_table(f"{arms['sums']}/documents", columns=["id"])["id"][0].as_py()
+    (seen,) = trace(str(tmp_path / "out"), row).sightings
+    assert (seen.step, seen.stage) == ("sums", "pack")
     summary = (tmp_path / "out" / "summary.txt").read_text()
     assert "sums / bits_per_byte (4 items, 3 seeds)" in summary
     assert (tmp_path / "out" / "ablation.svg").read_text().count("<circle") >= 3
@@ -125,3 +130,4 @@ def test_the_report_shows_the_comparison(tmp_path, arms):
     text = render(str(tmp_path / "out"))
     assert "ablate: what the arms are worth" in text
     assert "3,072 tokens each, 1 seeds; differences to lists" in text
+    assert "<title>sums -" in text  # the mark of its better arm in the picture

@@ -4,7 +4,14 @@ from fractions import Fraction
 
 import pytest
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.stages.blend.quotas import MOST_EPOCHS, Supply, allot, exact
+from corpusmill.stages.blend.quotas import (
+    MOST_EPOCHS,
+    PhaseWeights,
+    Supply,
+    allot,
+    allot_phases,
+    exact,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +78,16 @@ def test_a_weight_of_zero_takes_nothing():
 def test_a_blend_that_cannot_be_is_refused_with_the_mend(supplies, total, message):
     with pytest.raises(RecipeError, match=message):
         allot(supplies, total)
+
+
+@pytest.mark.parametrize("total", [None, 10])
+def test_a_phase_without_a_weight_is_refused(total):
+    phases = [
+        PhaseWeights("first", Fraction(1, 2), {"a": Fraction(1)}),
+        PhaseWeights("second", Fraction(1, 2), {"a": Fraction(0)}),
+    ]
+    with pytest.raises(RecipeError, match="every weight of the blend or of a phase is 0"):
+        allot_phases(phases, {"a": supply(1, 10)}, total)
 
 
 sources = st.dictionaries(

@@ -11,16 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.fasttext_model import SMALLEST_MATRIX, FastTextTraining, trained
 from corpusmill.classifiers.linear import LinearModel, fit_logistic
 from corpusmill.classifiers.statistics_model import FEATURES, measure
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import InputError, ModelError, RecipeError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, LEVELS
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.classify.scoring import one_ahead
 from corpusmill.stages.classify.stage import Classify
+
+from tests.classifiers.tiny_encoders import write_encoder
 
 GOOD = (
     "the law of heat",
@@ -98,6 +102,17 @@ def rows_below(folder: Path) -> list[dict]:
         for path in sorted(folder.rglob("*.parquet"))
         for row in pq.read_table(path, partitioning=None).to_pylist()
     ]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """All that `folder` holds for later passes, stages and runs."""
+    parts = ("documents", "excluded", "work/score", "work/histogram", "work/thresholds")
+    paths = (path for part in parts for path in (folder / part).rglob("*"))
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in paths
+        if path.is_file() and path.name != "inputs.json"
+    }
 
 
 def test_better_pages_come_into_higher_levels(models, tmp_path):
@@ -249,16 +264,58 @@ def test_two_runs_write_the_same_bytes(models, tmp_path):
     found = []
     for name, inputs in (("first", paths), ("second", paths[::-1])):
         classify(tmp_path / name, {"scorers": scorers(models)}, *inputs)
-        folder = tmp_path / name
-        found.append(
-            {
-                str(path.relative_to(folder)): path.read_bytes()
-                for part in ("documents", "excluded", "work")
-                for path in (folder / part).rglob("*")
-                if path.is_file() and path.name != "inputs.json"
-            }
-        )
+        found.append(files_of(tmp_path / name))
     assert found[0] == found[1]
+
+
+def test_encoders_that_may_use_a_gpu_score_first_and_nothing_else_changes(
+    models, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    encoder = {
+        "kind": "embedding",
+        "encoder": write_encoder(tmp_path / "encoder", outputs=1, bias=2.5),
+        "max_tokens": 16,
+    }
+    rows = [row(number, text=None if number == 4 else page(number)) for number in range(40)]
+    paths = [write(tmp_path / f"{name}.parquet", rows[name::2]) for name in range(2)]
+    for name, device in (("one", "cpu"), ("two", "auto")):
+        meaning = {"meaning": {**encoder, "device": device}}
+        names = {**scorers(models), **meaning, "again": {**encoder, "device": "cpu"}}
+        manifest = classify(tmp_path / name, {"scorers": names}, *paths)
+        assert (manifest.totals[0].kept, manifest.totals[0].failed) == (39, 1)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    assert [path.name for path in sorted((tmp_path / "two/work/encode").rglob("*.parquet"))] == [
+        "0.parquet",
+        "1.parquet",
+    ]
+    assert not (tmp_path / "one/work/encode").exists()
+    assert verify(str(tmp_path)).problems == []
+
+
+def test_a_gpu_that_is_not_there_is_missed_before_any_stage_runs(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    stage = Classify(scorers={"a": EmbeddingScorer(encoder="a", device="cuda")})
+    with pytest.raises(ModelError, match="device is cuda but there is no CUDA device here"):
+        stage.refuse_early(here=True)
+    stage.refuse_early(here=False)
+
+
+def test_encoders_alone_need_no_pass_of_their_own():
+    stage = Classify(scorers={"a": EmbeddingScorer(encoder="a"), "b": EmbeddingScorer(encoder="b")})
+    assert stage.apart() == {}
+
+
+def test_batches_that_are_read_ahead_keep_their_order_and_their_error():
+    def read():
+        for number in range(5):
+            yield pa.table({"id": [str(number)]}), [str(number)]
+        raise InputError("the file is damaged", "make it again")
+
+    batches = one_ahead(read())
+    assert [next(batches)[1] for _ in range(5)] == [["0"], ["1"], ["2"], ["3"], ["4"]]
+    with pytest.raises(InputError, match="the file is damaged"):
+        next(batches)
 
 
 def test_thresholds_of_one_snapshot_sort_the_next(models, tmp_path):
@@ -309,15 +366,28 @@ def test_columns_of_earlier_stages_stay_and_scores_can_be_renewed(models, tmp_pa
     assert verify(str(tmp_path)).problems == []
 
 
-def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(models, tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(
+    models, tmp_path, monkeypatch, device
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    encoder = write_encoder(tmp_path / "encoder", outputs=1, bias=2.5)
+    meaning = {"kind": "embedding", "encoder": encoder, "max_tokens": 16, "device": device}
     columns = {
         "id": pa.array(["a", "b"], pa.large_string()),
         "text": pa.array([page(5), page(95)], pa.large_string()),
     }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
-    quality = {item["id"]: item["quality"] for item in rows_below(tmp_path / "out/documents")}
-    assert quality["a"] < quality["b"]
+    settings = {"scorers": {**scorers(models), "meaning": meaning}}
+    classify(tmp_path / "out", settings, str(tmp_path / "a.parquet"))
+    bucket = {item["id"]: item["bucket_words"] for item in rows_below(tmp_path / "out/documents")}
+    assert bucket["a"] < bucket["b"]
+
+
+def test_a_text_column_that_is_no_text_is_named(models, tmp_path):
+    pq.write_table(pa.table({"id": ["a"], "text": [["a list"]]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"column 'text' is list<.*>, not string"):
+        classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
 
 
 def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
@@ -332,6 +402,7 @@ def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):
     [
         ({"scorers": {}}, "scorers is {}; wanted: mapping of text to .*, at least one"),
         ({"scorers": {"Two Words": {"kind": "statistics", "model": "m"}}}, "lower-case"),
+        ({"scorers": {"text": {"kind": "statistics", "model": "m"}}}, "of a column of documents"),
         (
             {"scorers": {"a": {"kind": "statistics", "model": "m"}}, "borders": [7, 7, 18, 19]},
             "four ascending",

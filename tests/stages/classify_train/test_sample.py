@@ -122,6 +122,7 @@ def test_counting_tells_labels_from_what_cannot_be_learned_from(tmp_path):
         {"text": "no label"},
         {"text": "words", "label": "high"},
         {"text": "not a number", "label": float("nan")},
+        {"text": "no float32", "label": 1e300},
         {"text": 17, "label": 1},
         "no JSON\n",
         "\n",
@@ -134,8 +135,8 @@ def test_counting_tells_labels_from_what_cannot_be_learned_from(tmp_path):
     found = json.loads((tmp_path / "out/work/count/labelled-a.json").read_text())
     assert found == {"5": 1, "0": 1, "1": 1}
     account = select(LABELLED, "label", READER, "test", {"1": 1, "5": 1}, 0.1, 100, 0, shard)
-    assert (account.rows_in, account.sent, account.conserved) == (10, 2, True)
-    assert account.unused == {"test.no_text_or_label": 5, "test.not_sampled": 1}
+    assert (account.rows_in, account.sent, account.conserved) == (11, 2, True)
+    assert account.unused == {"test.no_text_or_label": 6, "test.not_sampled": 1}
     assert (account.failed, account.failures) == (2, {"error_read.json": 2})
 
 
@@ -161,6 +162,13 @@ def test_labelled_parquet_needs_no_id(tmp_path):
     records = list(labelled_records(artifact, LABELLED, "grade", READER, "test"))
     assert [record.label for record in records] == [0.0, 5.0]
     assert len({record.id for record in records}) == 2
+
+
+def test_a_text_column_of_numbers_holds_nothing_to_learn_from(tmp_path):
+    pq.write_table(pa.table({"text": [1, 2], "grade": [0, 5]}), tmp_path / "a.parquet")
+    artifact = artifact_of(str(tmp_path / "a.parquet"))
+    records = list(labelled_records(artifact, LABELLED, "grade", READER, "test"))
+    assert [record.stratum for record in records] == [None, None]
 
 
 def test_a_missing_label_column_is_named(tmp_path):

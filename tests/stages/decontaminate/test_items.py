@@ -141,6 +141,23 @@ def test_a_file_that_is_no_set_is_refused(tmp_path, content, match):
         list(read_items("set", EvaluationSet(input=str(path))))
 
 
+def test_a_field_that_no_record_has_is_refused(tmp_path):
+    """A misspelt field would leave items that no document can match."""
+    path = tmp_path / "s.jsonl"
+    path.write_text('{"ask": "q", "say": "a"}\n{"ask": "q", "say": "a", "about": "p"}')
+    chosen = EvaluationSet(input=str(path), question=("ask",), answer=("say",), passage=("about",))
+    assert len(list(read_items("set", chosen))) == 2
+    chosen = EvaluationSet(input=str(path), question=("asked",), answer=("say",))
+    with pytest.raises(InputError, match="the evaluation set set has anything in the field asked"):
+        list(read_items("set", chosen))
+
+
+def test_a_set_without_records_is_refused(tmp_path):
+    (tmp_path / "s.jsonl").write_bytes(b"")
+    with pytest.raises(InputError, match=r"holds no record .*s\.jsonl"):
+        list(read_items("set", EvaluationSet(input=str(tmp_path / "s.jsonl"))))
+
+
 def test_choices_need_a_gold():
     with pytest.raises(RecipeError, match="gold is missing"):
         EvaluationSet(input="x", choices=("options",))

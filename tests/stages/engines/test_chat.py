@@ -6,6 +6,7 @@ import pytest
 import transformers
 from corpusmill.manifests.errors import ModelError
 from corpusmill.stages.engines import chat
+from corpusmill.stages.engines.openai import OpenAIEngine
 
 from tests.stages.engines import tiny_model
 
@@ -159,6 +160,30 @@ def test_marks_that_are_no_special_tokens_cannot_be_forged_either(tmp_path, mark
     tokenizer = chat.load(str(folder))
     text = f"a river{mark}    b"
     assert tokenizer.defuse(text) == f"a river{mark[0]} {mark[1:]}    b"
+
+
+@pytest.mark.parametrize("spelling", ["＜|user|＞", "<|USER|>", "<|ｕser|>"])
+def test_marks_that_a_tokenizer_finds_in_folded_letters_cannot_be_forged(tmp_path, spelling):
+    from tokenizers import AddedToken, Tokenizer, normalizers
+
+    file = tiny_model.save_tokenizer(tmp_path) / "tokenizer.json"
+    plain = Tokenizer.from_file(str(file))
+    plain.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    plain.add_tokens([AddedToken("<|user|>", special=False, normalized=True)])
+    plain.save(str(file))
+    tokenizer = chat.load(str(tmp_path))
+    mark = plain.token_to_id("<|user|>")
+    text = f"a river {spelling} b"
+    assert mark in tokenizer.rendered_ids([text])[0]
+    assert mark not in tokenizer.rendered_ids([tokenizer.defuse(text)])[0]
+    assert tokenizer.defuse(text).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_server_with_another_tokenizer_gets_no_usual_marks(tokenizer):
+    marks = ["<|im_end|>", "[/INST]", "<end_of_turn>", "<</SYS>>", "<｜Assistant｜>", "</s>"]
+    closed = OpenAIEngine(model="m", api="chat", tokenizer_name=tokenizer.name).tokenizer()
+    assert closed.defuse(" ".join(marks)) == " ".join(f"{mark[0]} {mark[1:]}" for mark in marks)
+    assert closed.defuse("a <- b | c, <p>, <b>s</b> and [1]") == "a <- b | c, <p>, <b>s</b> and [1]"
 
 
 def test_defusing_leaves_other_text_alone(tokenizer):

@@ -162,8 +162,8 @@ def test_a_cut_connection_is_tried_again(serving):
             "finish_reason 'stop'",
         ),
         (
-            (200, {}, b'{"choices": [{"text": "x", "finish_reason": "abort"}]}'),
-            "finish_reason 'abort'",
+            (200, {}, b'{"choices": [{"text": "x", "finish_reason": "tool_calls"}]}'),
+            "finish_reason 'tool_calls'",
         ),
         ((200, {}, b"[1, 2"), "not what the protocol says"),
     ],

@@ -29,13 +29,23 @@ REASONED = {
 
 REASONED |= {
     f"<{tag}>": f"<{tag}>No.\n</{tag}>\n{ANSWER}"
-    for tag in ("longcat_think", "cot", "chain_of_thought", "rationale", "inner_monologue")
+    for tag in (
+        *("longcat_think", "cot", "chain_of_thought", "rationale", "inner_monologue"),
+        *("reasoning_content", "thought_process", "internal_thoughts", " think "),
+    )
 } | {
     "thought process": f"Here is my thought process:\nNo.\n\nHere is my response:\n{ANSWER}",
     "done thinking": f"Thinking...\nNo.\n...done thinking.\n\n{ANSWER}",
     "inner prefix": f"<|inner_prefix|>No.<|inner_suffix|>{ANSWER}",
     "thinking token": f"<|thinking|>No.<|/thinking|>{ANSWER}",
     "fence": f"```thinking\nNo.\n```\n{ANSWER}",
+    "Gemma 4": f"<|channel>thought\nNo.<channel|>{ANSWER}",
+    "wide bars": f"<｜think｜>No.<｜/think｜>{ANSWER}",
+    "Open WebUI": f'<details type="reasoning" done="true">\n> No.\n</details>\n{ANSWER}',
+    "time": f"Thought for 12 seconds\n\n{ANSWER}",
+    "headings": f"**Thinking Process:**\n\n1. No.\n\n**Final Answer:**\n{ANSWER}",
+    "output": f"<thinking>No.</thinking>\n<output>\n{ANSWER}\n</output>",
+    "final answer": f"<think>No.</think>\n<final_answer>{ANSWER}</final_answer>",
     "response": f"<think>No.</think>\n<response>\n{ANSWER}\n</response>",
 }
 
@@ -54,6 +64,10 @@ def test_the_answer_behind_the_reasoning_stays(notation):
         "Thinking Process:\n\n1. Analyze the request.",
         "**Thinking:** The passage is short.",
         "Here is my thought process:\nThe passage is short.",
+        "Hmm, I should rewrite this passage in clean prose.",
+        "<|channel|>analysis<|message|>We need a section.<|end|>",
+        "analysisWe need a section.",
+        f"{ANSWER}\n<think>\nIs that all?",
     ],
 )
 def test_reasoning_without_an_answer_is_none(text):
@@ -67,6 +81,8 @@ def test_reasoning_without_an_answer_is_none(text):
         "The tag <think> begins the reasoning and </think> ends it.",
         "Analysis of variance compares means.",
         "analysis of variance compares means.",
+        "analysis",
+        "In short:\n\nFinal answer:\n42",
         "First, the user opens the lid. Let me add that we need to write it down.",
         "Okay is a word. <p>A paragraph</p> [INST] {brackets}",
     ],

@@ -72,6 +72,10 @@ def test_an_answer_without_text_says_where_the_text_is(serving):
     ended = asked(serving, body({"message": reasoned, "finish_reason": "stop"}))
     assert ended.finish_reason == "error"
     assert "content is null and reasoning_content holds text" in ended.error
+    empty = {"message": {**reasoned, "content": ""}, "finish_reason": "stop"}
+    assert "content is empty and reasoning_content holds text" in asked(serving, body(empty)).error
+    refused = {"message": {"content": None, "refusal": "I cannot."}, "finish_reason": "stop"}
+    assert "the model refuses: I cannot." in asked(serving, body(refused)).error
     cut = asked(serving, body({"message": reasoned, "finish_reason": "length"}))
     assert (cut.finish_reason, cut.text) == ("length", "")
 
@@ -148,6 +152,8 @@ def test_a_count_that_cannot_be_true_is_left_out(serving, count):
         (503, {}, b"Loading model"),
         (200, {}, b'{"error": {"code": 429, "message": "rate limited"}}'),
         (200, {}, b'{"choices": [{"error": {"code": 503, "message": "overloaded"}}]}'),
+        (200, {}, b'{"error": {"code": "rate_limit_exceeded", "message": "slow down"}}'),
+        (200, {}, b'{"error": {"type": "overloaded_error", "message": "Overloaded"}}'),
     ],
 )
 def test_a_busy_server_is_asked_again_for_as_long_as_it_answers_others(serving, busy):
@@ -160,6 +166,13 @@ def test_a_busy_server_is_asked_again_for_as_long_as_it_answers_others(serving, 
     completions = in_order(engine, requests(60))
     assert {completion.finish_reason for completion in completions} == {"stop"}
     assert server.attempts["text 3"] > 1
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", "cancelled"])
+def test_an_answer_that_the_server_broke_off_is_asked_for_again(serving, reason):
+    broken = answer("half a", reason, chat=True)
+    server = serving(lambda prompt, attempt: broken if attempt == 1 else GOOD)
+    assert [each.text for each in in_order(engine_at(server), requests(3))] == ["fine"] * 3
 
 
 def test_fewer_requests_are_in_flight_while_the_server_is_busy(serving):
@@ -181,6 +194,7 @@ def test_fewer_requests_are_in_flight_while_the_server_is_busy(serving):
         (402, {}, b"Insufficient Balance"),
         (429, {}, b'{"error": {"code": "insufficient_quota"}}'),
         (200, {}, b'{"error": {"code": 402, "message": "more credits"}}'),
+        (200, {}, b'{"error": {"code": "insufficient_quota", "message": "check your plan"}}'),
     ],
 )
 def test_an_empty_account_stops_the_stage(serving, reply):

@@ -6,6 +6,7 @@ import platform
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.models import load
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
@@ -14,7 +15,14 @@ from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 
 from tests.command_line import corpusmill
-from tests.evaluation.tiny_models import TINY, hybrid_folder, hybrid_model, llama_folder
+from tests.evaluation.tiny_models import (
+    TINY,
+    VOCABULARY,
+    add_tokenizer,
+    hybrid_folder,
+    hybrid_model,
+    llama_folder,
+)
 
 CHOICE = """
 name: quiz
@@ -112,6 +120,36 @@ def test_every_item_ends_as_a_row_with_a_score_or_a_reason(tasks, tmp_path):
     assert not verify(str(tmp_path / "out")).problems
 
 
+def test_half_a_surrogate_pair_costs_its_row_only(tasks, tmp_path):
+    with (tasks / "quiz.jsonl").open("a") as file:
+        file.write('{"question": "\\ud800", "choices": ["a", "b"], "gold": 0, "subject": "x"}\n')
+    evaluate(hybrid_folder(tmp_path / "model"), tmp_path / "out", tasks=[str(tasks / "quiz.yaml")])
+    rows = items(tmp_path / "out", "quiz")
+    assert (rows[4]["reason"], rows[3]["reason"]) == ("error_item", None)
+    assert "half of a surrogate pair" in rows[4]["detail"]
+
+
+def test_a_folder_of_tasks_may_be_named_without_a_slash(tasks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tasks.parent)
+    assert [task.name for task in task_files.load(("tasks",))] == ["code", "quiz", "sums", "word"]
+    with pytest.raises(CorpusmillError, match="there is no task 'taskz'"):
+        task_files.load(("taskz",))
+
+
+def test_a_model_with_a_table_of_positions_reads_no_further(tasks, tmp_path):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(vocab_size=VOCABULARY, n_positions=128, n_embd=8, n_layer=1, n_head=1)
+    assert config.tie_word_embeddings
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "model")
+    add_tokenizer(tmp_path / "model")
+    named = [str(tasks / "quiz.yaml")]
+    with pytest.raises(CorpusmillError, match="the model has 128 positions"):
+        evaluate(tmp_path / "model", tmp_path / "far", tasks=named, context=1000)
+    evaluate(tmp_path / "model", tmp_path / "out", tasks=named, context=64)
+    assert "the model has 64" in items(tmp_path / "out", "quiz")[2]["detail"]
+
+
 def test_the_manifest_names_the_model_and_the_items(tasks, tmp_path):
     model = hybrid_folder(tmp_path / "model")
     manifest = evaluate(model, tmp_path / "out", tasks=[str(tasks / "word.yaml")])
@@ -198,6 +236,15 @@ def test_a_gauge_reads_from_memory_what_the_verb_reads_from_a_folder(tasks, tmp_
         gauge_for(model, Evaluate(tasks=names), 128)
 
 
+def test_a_setting_that_vllm_does_not_know_is_refused_at_once(tasks, tmp_path):
+    for settings, says in (
+        ({"vllm": {"tensor_paralel_size": 2}}, "evaluate.vllm.tensor_paralel_size"),
+        ({"vllm": {"in_flight": 0}}, "evaluate.vllm.in_flight is 0"),
+    ):
+        with pytest.raises(CorpusmillError, match=says):
+            evaluate(tmp_path, tmp_path / "out", tasks=[str(tasks)], runtime="vllm", **settings)
+
+
 def test_the_command_prints_the_figures(tasks, tmp_path):
     model = hybrid_folder(tmp_path / "model")
     arguments = ("-t", tasks / "quiz.yaml", "--runner", "inline", "-q")
@@ -205,7 +252,8 @@ def test_the_command_prints_the_figures(tasks, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "gold_bits_per_byte" in done.stdout
     assert "quiz: 2 domains are in out/summary/quiz.json" in done.stdout
-    assert "quiz: without a score: too_long 1, error_item 1" in done.stdout
+    assert "quiz: without a score: too_long 1 (row 2: it needs 202 tokens" in done.stdout
+    assert "error_item 1 (row 1: gold is 5, and there are 2 choices)" in done.stdout
     gone = corpusmill("evaluate", "./gone", "-o", "other", *arguments, cwd=tmp_path)
     assert gone.returncode == 2
     assert "there is no model folder ./gone" in gone.stderr

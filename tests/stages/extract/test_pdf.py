@@ -1,5 +1,6 @@
 """PDF files in WARC records and alone: their text, and a reason for each that has none."""
 
+import contextlib
 import time
 import zlib
 
@@ -133,12 +134,23 @@ def test_long_lines_of_a_page_take_linear_time(line):
         (b"%PDF-1.7 and no more", "pdf.unreadable"),
         (pdf_file([["page"]] * 3000), "pdf.too_many_pages"),
         (pdf_file([[], []]), "pdf.no_text"),
+        (pdf_file([]), "pdf.unreadable"),
     ],
 )
 def test_a_file_without_text_has_its_reason(content, reason):
     with pytest.raises(pdf.PdfError) as caught:
         pdf.read(content, 1000)
     assert caught.value.reason == reason
+
+
+def test_a_reason_does_not_depend_on_the_file_before():
+    """PDFium leaves the error of an earlier file where a file without pages sets none."""
+    for before in (GOOD, LOCKED, GOOD[:200]):
+        with contextlib.suppress(pdf.PdfError):
+            pdf.read(before, 10)
+        with pytest.raises(pdf.PdfError) as caught:
+            pdf.read(pdf_file([]), 10)
+        assert caught.value.args == ("pdf.unreadable", "it is damaged, or has no pages")
 
 
 def test_pdf_files_in_a_crawl(tmp_path):

@@ -10,6 +10,7 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -37,8 +38,10 @@ def picture(seed, size=(120, 100), kind="PNG", mode="RGB", **settings):
     for _ in range(6):
         x, y = rng.randrange(size[0]), rng.randrange(size[1])
         pen.rectangle((x, y, x + size[0] // 3, y + size[1] // 3), fill=rng.randrange(1 << 24))
+    if mode == "I;16":  # Pillow does not convert to it
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     file = io.BytesIO()
-    image.convert(mode).save(file, kind, **settings)
+    (image if image.mode == mode else image.convert(mode)).save(file, kind, **settings)
     return file.getvalue()
 
 
@@ -62,6 +65,17 @@ def corpus():
             "gif",
             plain((80, 80), "GIF", save_all=True, append_images=moving),
             "moves",
+            "image.animated",
+        ),
+        ("deep", "png", picture(9, mode="I;16"), "sixteen bits", None),
+        ("clear", "png", picture(10, mode="P", transparency=0), "a palette", None),
+        ("web", "webp", picture(11, kind="WEBP"), "a photo", None),
+        ("fax", "tif", picture(12, kind="TIFF", mode="1"), "one page", None),
+        (
+            "pages",
+            "tif",
+            plain((80, 80), "TIFF", save_all=True, append_images=moving),
+            "two pages",
             "image.animated",
         ),
         ("tags", "png", picture(4), "<img><IMG_CONTEXT></img>", None),
@@ -155,7 +169,7 @@ def test_a_damaged_header_or_a_missing_end_is_told(tmp_path):
     damaged = whole[:start] + b"\xff" * 512 + whole[start + 512 :]
     for content, texts in (
         (damaged, []),
-        (whole[:end], ["a page", "four inks", rows[2][3]]),
+        (whole[:end], [row[3] for row in rows[:-1]]),
         (whole[: end + 512], [row[3] for row in rows]),  # one block of zeros is enough
     ):
         path.write_bytes(content)
@@ -312,6 +326,59 @@ def test_two_images_with_one_key_are_no_pair(tmp_path):
     run("images", SETTINGS, tmp_path / "out", str(as_tar(tmp_path, rows)))
     [gone] = rows_of(tmp_path / "out", "excluded")
     assert gone["reason"] == "images.several_images"
+
+
+def test_a_sample_without_its_partner_shifts_no_other(tmp_path):
+    files = {
+        "a.png": picture(1),
+        "a.txt": b"text of a",
+        "b.png": picture(2),
+        "c.txt": b"text of c",
+        "d.txt": b"\xff\xfe",
+        "d.png": picture(3),
+        "e.json": b"{broken",
+        "e.png": picture(4),
+        "f.json": b'{"caption": "of f"}',
+        "f.png": picture(5),
+        "README": b"about these pairs",
+        "sub/a.png": picture(6),
+        "sub/a.txt": b"text of sub/a",
+        "g.cls": b"7",
+        "h.png": b"",
+        "h.txt": b"text of h",
+        "i.png": picture(7),  # the members of i and j take turns
+        "j.png": picture(8),
+        "i.txt": b"text of i",
+        "j.txt": b"text of j",
+        "z.JPG": picture(9, kind="JPEG"),
+        "z.json": b'{"text": "text of z"}',
+    }
+    with tarfile.open(tmp_path / "pairs.tar", "w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    run("images", SETTINGS, tmp_path / "out", str(tmp_path / "pairs.tar"))
+    assert [(row["text"], row["image"]) for row in rows_of(tmp_path / "out")] == [
+        ("text of a", files["a.png"]),
+        ("text of sub/a", files["sub/a.png"]),
+        ("text of z", files["z.JPG"]),
+    ]
+    gone = rows_of(tmp_path / "out", "excluded")
+    assert [(row["origin"]["row"], row["reason"]) for row in gone] == [
+        (1, "images.no_text"),
+        (2, "images.no_image"),
+        (3, "error_read.utf8"),
+        (4, "error_read.json"),
+        (5, "images.no_text"),
+        (6, "images.no_image"),
+        (8, "images.no_image"),
+        (9, "image.unreadable"),
+        (10, "images.no_text"),
+        (11, "images.no_text"),
+        (12, "images.no_image"),
+        (13, "images.no_image"),
+    ]
 
 
 def test_other_files_are_refused(tmp_path):

@@ -27,8 +27,20 @@ def drawn(number: int) -> tuple[bytes, str]:
 
 
 def blank() -> bytes:
+    return png(Image.new("RGB", (400, 300), "white"))
+
+
+def png(image: Image.Image) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (400, 300), "white").save(file, "PNG")
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def turned(pdf: bytes, degrees: int) -> bytes:
+    """The file with /Rotate on its first page."""
+    file, whole = io.BytesIO(), pypdfium2.PdfDocument(pdf)
+    whole[0].set_rotation(degrees)
+    whole.save(file)
     return file.getvalue()
 
 

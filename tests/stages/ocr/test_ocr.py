@@ -28,8 +28,10 @@ from tests.stages.ocr.scanned import (
     joined,
     pdf_of,
     picture_in,
+    png,
     stamped,
     stamped_scan,
+    turned,
 )
 from tests.stages.readers.warc_bytes import answer as http_answer
 from tests.stages.readers.warc_bytes import put, record
@@ -136,6 +138,30 @@ def test_a_stamped_scan_is_known_wherever_its_page_box_lies(boxes, in_form):
     seen = look(file, True, 0, looking)
     assert "text" not in seen
     assert len(seen["pieces"]) == 1
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_page_that_the_pdf_file_turns_is_read_upright(tmp_path, degrees):
+    """/Rotate says by how much a viewer turns the page to the right."""
+    lying = Image.open(io.BytesIO(IMAGES[0])).rotate(degrees, expand=True)
+    ((row,), _, _) = read(tmp_path, write(tmp_path, a_pdf=turned(pdf_of([png(lying)]), degrees)))
+    (piece,) = row["pieces"]
+    assert row["text"] == TEXTS[0]
+    assert [piece[name] for name in ("x1", "y1", "width", "height")] == [400, 300, 400, 300]
+
+
+def test_a_picture_that_pdfium_cannot_decode_is_no_blank_page(tmp_path):
+    scan = pdf_of([IMAGES[0]])
+    at = scan.index(b"\xff\xd8\xff")  # where the JPEG file begins
+    broken = scan[:at] + b"broken" + scan[at + 6 :]
+    folder = write(tmp_path, a_pdf=broken, b_pdf=pdf_of([blank()]))
+    _, excluded, seen = read(tmp_path, folder)
+    told = ("pdf.unreadable", "page 1: a picture on it is damaged")
+    assert [(row["reason"], row["detail"]) for row in excluded] == [
+        told,
+        ("ocr.blank", "pages=1, all blank"),
+    ]
+    assert seen == []
 
 
 def test_rows_of_images_lead_to_their_parent(tmp_path):

@@ -195,6 +195,12 @@ def test_an_iban_has_its_countrys_length_and_the_right_check_digits(spelled):
     assert found(f"IBAN {spelled} BIC COBADEFF") == [("iban", spelled)]
 
 
+@pytest.mark.parametrize("between", [" ", " IBAN ", " BIC COBADEFFXXX ", " DE00 3704 0044 "])
+def test_an_iban_behind_another_is_found(between):
+    spelled = ("DE89370400440532013000", "GB82 WEST 1234 5698 7654 32", "NO9386011117947")
+    assert found(between.join(spelled)) == [("iban", each) for each in spelled]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -93,6 +93,10 @@ def test_a_test_without_a_text_shows_what_becomes_of_the_examples(tmp_path):
 def test_the_prompts_of_a_folder_are_listed(tmp_path):
     (tmp_path / "mine.md").write_text(prompt_trial.shown("faq").replace("name: faq", "name: ours"))
     assert [line.split()[0] for line in prompt_trial.listed(str(tmp_path))] == ["ours"]
+    (tmp_path / "README.md").write_text("notes")
+    ours, other = prompt_trial.listed(str(tmp_path))
+    assert ours.startswith("ours ")
+    assert other == f"no prompt: {tmp_path}/README.md has no front matter"
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="holds no prompt file"):
         list(prompt_trial.listed(str(tmp_path / "none")))

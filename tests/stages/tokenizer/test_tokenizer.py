@@ -4,15 +4,16 @@ The result depends on the documents and the settings alone.
 """
 
 import json
+import time
 
 import pytest
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.stages.tokenizer.stage import CHAT_TEMPLATE, RESERVED, Tokenizer
+from corpusmill.stages.tokenizer.stage import CHAT_TEMPLATE, RESERVED, Tokenizer, train_bpe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.stages.small_corpus import bytes_of, documents, run, small_tokenizer, write_shard
+from tests.stages.small_corpus import bytes_of, documents, run, small_tokenizer, text, write_shard
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,14 @@ def test_raw_text_can_be_trained_on(tmp_path):
     )
     train(tmp_path / "out", str(raw))
     assert (tmp_path / "out/tokenizer/tokenizer.json").exists()
+
+
+def test_a_text_without_spaces_takes_no_longer_than_another():
+    small = Tokenizer(vocab_size=400)
+    started = time.process_time()
+    tokenizer = train_bpe(iter([text(1, 4000), "x" * 200_000]), small)
+    assert time.process_time() - started < 3  # 10 seconds if the word is not cut
+    assert tokenizer.pre_tokenizer.pre_tokenize_str("x" * 999) == [("x" * 999, (0, 999))]
 
 
 def test_too_little_text_for_the_vocabulary_is_refused_with_the_mend(tmp_path):

@@ -4,7 +4,7 @@ layer.
 
 import pytest
 import torch
-from corpusmill.trainer import kernels
+from corpusmill.trainer import kernels, layers
 from corpusmill.trainer.attention import Documents
 from corpusmill.trainer.loss import head_loss
 from corpusmill.trainer.model import HybridModel, initialise
@@ -26,11 +26,14 @@ SHAPE = HybridConfig(
 )
 
 
-@pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize(
+    ("reset", "recompute", "one_pass"),
+    [(False, False, True), (True, False, False), (False, True, False), (True, True, True)],
+)
 def test_layers_compile_without_breaks_and_agree_with_the_plain_path(
-    reset, recompute, device, monkeypatch
+    reset, recompute, one_pass, device, monkeypatch
 ):
+    monkeypatch.setattr(layers, "ONE_PASS", one_pass)
     for name in ("conv", "head", "mixer", "norm", "ssd"):
         module = pytest.importorskip(f"corpusmill.trainer.kernels.{name}")
         monkeypatch.setattr(kernels, name, module, raising=False)

@@ -35,6 +35,21 @@ def test_outputs_and_gradients_equal_the_definition(size, groups, gated, device)
         assert error(one, other) < 1e-5
 
 
+def test_a_gradient_that_passed_by_the_norm_is_added(device):
+    x, weight = (torch.randn(s, device=device, requires_grad=True) for s in ((3, 11, 48), (48,)))
+    exact = [t.detach().double().requires_grad_() for t in (x, weight)]
+    passed, y = norm.rms_norm_beside(x, weight, EPSILON)
+    assert torch.equal(passed, x)
+    together = 2 * passed + y.sin()
+    y_exact = reference(exact[0], None, exact[1], 1)
+    together_exact = 2 * exact[0] + y_exact.sin()
+    d = torch.randn_like(together)
+    gradients = torch.autograd.grad(together, [x, weight], d)
+    expected = torch.autograd.grad(together_exact, exact, d.double())
+    for one, other in zip(gradients, expected, strict=True):
+        assert error(one, other) < 1e-5
+
+
 def test_a_row_of_zeros_stays_zero(device):
     x = torch.zeros(2, 32, device=device, requires_grad=True)
     y = norm.rms_norm(x, None, torch.ones(32, device=device), 1, EPSILON)
