@@ -27,7 +27,7 @@ from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
 
 PIECE = 3000  # characters: no document fills a shard alone
-TEXT_SHARE = 0.2  # of the rows have no image, and text to the end
+TEXT_SHARE = 0.15  # of the rows have no image, and text to the end
 TOKEN = 1.9  # characters, about
 SHARD_PAGES = 450  # about: a few seconds of one core
 SHORT_SHARE = 0.15  # of the text is on short pages: about a third of the pages
@@ -110,14 +110,13 @@ def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
     """The folders of at most `most` shards, each with documents to draw, documents whose words are
     names on charts, and texts to read as such.
 
-    These texts are longer than a row, so that `pack` fills rows with them: a language model that
-    learns from half rows forgets what stands further back. Random letters are a fifth of what is
-    drawn. A share is cut short: a model that begins with whole pages takes much longer to find out
-    where to read on.
+    These texts are pieces of any documents, so that no kind of them is forgotten. They are much
+    longer than a row, so that `pack` fills rows with them: a language model that learns from half
+    rows forgets what stands further back. Random letters are a fifth of what is drawn. A share is
+    cut short: a model that begins with whole pages takes much longer to find out where to read on.
     """
     cut = list(pieces(rows, PIECE))
     random.Random(0).shuffle(cut)
-    long = [row for row in cut if len(row["text"]) > PIECE / 2]
     each = max(1, round(SHARD_PAGES * drawing.characters / PIECE))
     folders = []
     for number, start in enumerate(range(0, min(len(cut), most * each), each)):
@@ -132,12 +131,12 @@ def shards(rows: Rows, most: int, drawing: Drawing, folder: Path) -> list[Path]:
         short = round(SHORT_SHARE * len(drawn))
         drawn = [*drawn[short:], *pieces(drawn[:short], drawing.characters, rng)]
         images = size * (1 + RANDOM_SHARE) / drawing.characters + SHARD_CHARTS
-        wanted = images * TEXT_SHARE / (1 - TEXT_SHARE) * TOKEN * drawing.longest
+        wanted = images * TEXT_SHARE / (1 - TEXT_SHARE)
         plain: Rows = []
         while wanted > 0:
-            row = rng.choice(long)
+            row = rng.choice(cut)
             plain.append({**row, "id": f"{row['id']}/text/{len(plain)}"})
-            wanted -= len(row["text"])
+            wanted -= math.ceil(len(row["text"]) / TOKEN / drawing.longest)
         folders.append(folder / f"{number:04d}")
         write(folders[-1] / "drawn.parquet", drawn)
         write(folders[-1] / "charts.parquet", here)

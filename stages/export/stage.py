@@ -69,7 +69,7 @@ class Export(GlobalStage):
 def _export(settings: Export, shard: Shard) -> list[Counts]:
     from corpusmill.trainer import checkpoint as checkpoints
     from corpusmill.trainer.export import export
-    from corpusmill.vision.export import export_checkpoint
+    from corpusmill.vision.export import WARM_UP, export_checkpoint
 
     state = [artifact.path for artifact in shard.inputs if artifact.name == "state.json"]
     if len(state) != 1:
@@ -96,13 +96,17 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
         )
         for file in sorted((work / "model").iterdir()):
             shard.keep(file, "")
-        kept = _tensors(work / "model" / WEIGHTS)
+        account = Counts("export", kept=len(_tensors(work / "model" / WEIGHTS)))
         for artifact in shard.inputs:
-            if artifact.name == WEIGHTS:
-                shard.count_rows(artifact, _tensors(checkpoint / WEIGHTS))
-            elif artifact.name == SHARDED:
-                shard.count_rows(artifact, _sharded_tensors(checkpoint))
-    return [Counts("export", rows_in=shard.rows_read, kept=kept)]
+            if artifact.name not in (WEIGHTS, SHARDED):
+                continue
+            sharded = artifact.name == SHARDED
+            found = _sharded_tensors(checkpoint) if sharded else _tensors(checkpoint / WEIGHTS)
+            shard.count_rows(artifact, len(found))
+            if heads := sum(name.startswith(WARM_UP) for name in found):
+                account.unused["letter_head"] = heads
+    account.rows_in = shard.rows_read
+    return [account]
 
 
 def _facts(folder: Path) -> "TokenizerFacts":
@@ -120,16 +124,16 @@ def _facts(folder: Path) -> "TokenizerFacts":
     return TokenizerFacts(tokenizer.vocabulary_size, *ids, spelled)
 
 
-def _sharded_tensors(checkpoint: Path) -> int:
-    """The number of a model's tensors in a checkpoint of several ranks."""
+def _sharded_tensors(checkpoint: Path) -> list[str]:
+    """The names of a model's tensors in a checkpoint of several ranks."""
     from corpusmill.trainer.checkpoint import MODEL
     from torch.distributed.checkpoint import FileSystemReader
 
     names = FileSystemReader(checkpoint).read_metadata().state_dict_metadata
-    return sum(name.startswith(f"{MODEL}.") for name in names)
+    return [name.removeprefix(f"{MODEL}.") for name in names if name.startswith(f"{MODEL}.")]
 
 
-def _tensors(weights: Path) -> int:
-    """The number of tensors in a safetensors file."""
+def _tensors(weights: Path) -> list[str]:
+    """The names of the tensors in a safetensors file."""
     with safe_open(weights, framework="numpy") as file:
-        return len(file.keys())
+        return list(file.keys())

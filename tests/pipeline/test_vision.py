@@ -350,4 +350,7 @@ def test_an_encoder_keeps_its_letters_while_everything_learns(packed):
     before = letter_nats(packed, warm, warm)
     assert letter_nats(packed, projector, projector) == before
     assert letter_nats(packed, kept, kept) < before
+    settings = {"tokenizer": str(packed / "pack/tokenizer")}
+    account = run("export", settings, packed / "kept-export", str(kept)).totals[0]
+    assert account.unused == {"letter_head": 2}  # weight and bias: no reader needs them
     assert letter_nats(packed, forgotten, warm) > 1.5 * before
