@@ -63,8 +63,8 @@ MaxHours = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="Begin no shard after so many hours. Those that run are finished. Exit code 5, if "
-        "work is left.",
+        help="Begin no shard after so many hours. Shards that have begun are finished. If work is "
+        "left, the exit code is 5.",
     ),
 ]
 MetricsOption = Annotated[
@@ -78,7 +78,7 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress: only results, warnings and errors.")
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="A line for every finished shard, too.")
+    bool, typer.Option("--verbose", "-v", help="Print a line for each finished shard.")
 ]
 LogOption = Annotated[
     LogKind,

@@ -72,9 +72,12 @@ def _compile_all(say: Callable[[str], None]) -> None:
                 said, done = time.monotonic(), min(kernels_compiled(), total)
                 say(f"compiling text kernels for this machine, once: {done}/{total}")
             time.sleep(_POLL_SECONDS)
-        if any(process.returncode for process in processes):
+        codes = [process.returncode for process in processes]
+        if any(codes):
             errors.seek(0)
             last = (errors.read().strip() or "no message").splitlines()[-1]
+            if min(codes) < 0:  # it had no time to say why
+                last = f"signal {-min(codes)} ended the compiler (is there enough memory?)"
             raise CorpusmillError(
                 f"the text kernels could not be compiled: {last}",
                 f"run `{' '.join(command)}` to see the whole error, or set CORPUSMILL_CACHE to "

@@ -30,8 +30,9 @@ class BlendSource(Settings):
     prompts: tuple[str, ...] = ()
     """Take only rows that these prompts made. Empty: all."""
     cluster_copies: dict[PositiveInt, PositiveInt] = {}
-    """Re-hydration: size of a document's cluster in dedup -> how many documents it counts as, from
-    this size on. Empty: one. FineWeb-2 (arXiv 2506.20920) weighs so what many pages had.
+    """Size of a document's cluster in dedup -> how often the document counts, from this size on.
+    Empty: once. So FineWeb-2 (arXiv 2506.20920) gives more weight to what many pages had, and calls
+    it re-hydration.
     """
     reader: ReaderSettings = ReaderSettings()
     """How raw files are read."""

@@ -43,7 +43,9 @@ class EvaluationSet(Settings):
     input: str | tuple[str, ...]
     """JSON lines, JSON lists or Parquet files; or folders or globs of them."""
     question: Names = ()
-    """Fields of the question. None here and below: by a known layout. A dot leads into objects."""
+    """Fields of the question. A dot leads into objects. If no field is named here or below, the
+    names of the fields tell the layout.
+    """
     answer: Names = ()
     """Fields of the right answer."""
     passage: Names = ()

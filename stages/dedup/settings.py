@@ -67,10 +67,10 @@ class DedupSettings(Settings):
     verify_threshold: PositiveShare = 0.8
     """Least Jaccard similarity of the shingles of a removed document and its survivor (Dolma 3)."""
     shared_parts: Literal["compare", "ignore"] = "compare"
-    """What counts if two texts share a long beginning or end, such as a prompt or a licence.
+    """What is compared if two texts share a long beginning or end, such as a prompt or a licence.
 
-    compare: all of them; a warning names the documents that went so (`dedup.shared_part`).
-    ignore: the rest decides; if the rests are unlike, both documents stay.
+    compare: the whole texts. A warning names documents that were removed for what they share
+    (`dedup.shared_part`). ignore: the texts without it. If these are unlike, both documents stay.
     """
     survivor: Literal["longest", "first", "newest", "best_quality"] = "longest"
     """Which document of a cluster stays. Ties go to the smallest id.

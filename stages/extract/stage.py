@@ -76,9 +76,9 @@ class Extract(MapStage):
     max_pdf_pages: PositiveInt = 1000
     """A PDF file with more pages is excluded."""
     scanned_pages: Literal["leave_out", "exclude"] = "leave_out"
-    """Of a PDF file of which some pages have text, and others show something else. leave_out: keep
-    the text; `pages_without_text` names the others. exclude: drop the file, so that `ocr` reads all
-    of it.
+    """What becomes of a PDF file if only some of its pages have text. leave_out: keep that text;
+    `pages_without_text` names the other pages. exclude: drop the file, so that `ocr` reads all of
+    it.
     """
     max_page_bytes: PositiveInt = 20_000_000
     """A longer page is excluded. Bytes after decoding."""

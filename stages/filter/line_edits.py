@@ -42,8 +42,8 @@ class LineEdits(Settings):
     minimum_words: NonNegativeInt = 3
     """Lines of fewer words (between white space) go (C4: 3)."""
     short_sentences: bool = True
-    """They go even if they end as sentences do: in terminal punctuation, a quote, a comma or a
-    colon (C4).
+    """Lines of fewer than `minimum_words` words go even if they end as sentences do: in terminal
+    punctuation, a quote, a comma or a colon (C4).
     """
     longest_word: NonNegativeInt = 1000
     """Lines with a word of more characters go (C4: 1,000)."""
@@ -54,9 +54,9 @@ class LineEdits(Settings):
     policy: bool = True
     """Lines that speak of a site's policies go."""
     longest_notice: NonNegativeInt = 0
-    """Longer lines, in words, stay although they speak of JavaScript or policies: they are no
-    notices (C4: no limit). So do lines about JavaScript without a word of a notice, such as
-    `enable` or `browser`, at any length. 0 takes all of them out.
+    """A line of more words is no notice. It stays even if it speaks of JavaScript or policies. A
+    line about JavaScript without a word of a notice, such as `enable` or `browser`, stays at any
+    length. 0 (C4): no line stays for these reasons.
     """
     citations: bool = True
     """Marks such as [12] and [edit] go; the line stays."""

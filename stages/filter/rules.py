@@ -52,7 +52,7 @@ class Rule(Settings):
     statistic: str
     """What is measured, by its name in docs/filters.md."""
     comparison: Literal["<", "<=", ">", ">=", "==", "!="]
-    """How the measured value stands to the threshold when the document is dropped."""
+    """A document is dropped if this holds between the measured value and the threshold."""
     threshold: float
     """What the measured value is compared with."""
     family: str = RECIPE_FAMILY

@@ -72,7 +72,7 @@ class Filter(MapStage):
     """
     judge: presets.Judged | None = None
     """What the statistics see. prose: the text without code, tables and display formulas. text:
-    all of it, as the published chains. Null: as the preset says; prose without one.
+    all of it, as the published chains. Null: what the preset says, or prose without a preset.
     """
     thresholds: Mapping[str, Mapping[str, float]] = {}
     """Family -> rule name -> another threshold."""
@@ -89,7 +89,7 @@ class Filter(MapStage):
     Gopher's eight, for English and texts of unknown language.
     """
     published_languages: bool = True
-    """Judge a language that FineWeb 2 tuned by its thresholds and stop words."""
+    """Judge a language by FineWeb 2's thresholds and stop words, if it has some for it."""
     language_thresholds: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {}
     """Language -> family -> rule name -> the recipe's own threshold. Null switches a rule off."""
     urls: UrlRules = UrlRules()

@@ -45,6 +45,7 @@ _SUFFIXES: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".parquet",), "parquet"),
     (TEXT_SUFFIXES + HTML_SUFFIXES, "text"),
 )
+_TABLES = (".csv", ".tsv")
 FORMAT_SUFFIXES = tuple(suffix for suffixes, _ in _SUFFIXES for suffix in suffixes)
 
 
@@ -89,8 +90,8 @@ def format_of(path: str) -> Format:
     """The format of a file: by content if that is certain (WARC, ARC, Parquet), else by name,
     else by a guess from the content.
 
-    Raises InputError if neither name nor content says, or if it is compressed in a way that is
-    not read.
+    Raises InputError if neither name nor content says, if it is a table of CSV, or if it is
+    compressed in a way that is not read.
     """
     with storage.open_read(path) as file:
         packed = file.read(4)
@@ -104,6 +105,11 @@ def format_of(path: str) -> Format:
     for suffixes, found in _SUFFIXES:
         if name.endswith(suffixes):
             return found
+    if name.endswith(_TABLES):
+        raise InputError(
+            f"{path} is a table, and would be one document",
+            "write it as Parquet or JSON lines, or set the reader's `format` to text",
+        )
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") or is_array(start):
         return "jsonl"
     if not binary_mime(start):

@@ -50,9 +50,7 @@ Format = Literal["auto", "warc", "arc", "jsonl", "parquet", "text", "pdf"]
 
 
 class ReaderSettings(Settings):
-    """How input files become records. Column names are taken as they stand: nothing is guessed.
-    A dot leads into an object: `metadata.url`.
-    """
+    """How input files become records. Column names are taken as they stand: nothing is guessed."""
 
     format: Format = "auto"
     """`auto` tells WARC, WET, ARC, JSON lines, Parquet and text apart by name and content. pdf:
@@ -60,7 +58,10 @@ class ReaderSettings(Settings):
     source: str = ""
     """The collection's name, part of every id. Empty: each file's name without its suffixes."""
     text_column: str = "text"
-    """Column of the text in JSON lines and Parquet. It must be there."""
+    """Column of the text in JSON lines and Parquet. It must be there.
+
+    A dot leads into an object, for this and other columns: `metadata.url`.
+    """
     id_column: str = "id"
     """Column of the id in JSON lines and Parquet. May be absent if left at its default.
 
@@ -91,7 +92,7 @@ class ReaderSettings(Settings):
     max_payload_bytes: PositiveInt = 64 << 20
     """A longer body, line or file is not read into memory. Its row says `page.too_large`.
 
-    Of `own`, a longer document has such a row.
+    A longer document of `own` has such a row too.
     """
 
     @model_validator(mode="after")

@@ -40,7 +40,9 @@ class Sections(MapStage):
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
     references: tuple[str, ...] = REFERENCES
-    """Headings of lists of references, in small letters. They are cut if they read like such."""
+    """Headings of lists of references, in small letters. A section of such a name is cut if it
+    reads like a list of references.
+    """
     others: tuple[str, ...] = ()
     """Headings of other sections to cut, in small letters, such as acknowledgements."""
 

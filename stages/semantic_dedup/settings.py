@@ -21,7 +21,7 @@ class SemanticDedupSettings(Settings):
     embedding: EncoderSettings
     """The sentence encoder whose vectors are compared."""
     similarity: PositiveShare = 0.95
-    """Cosine from which a document is removed.
+    """A document is removed if its cosine with one that stays is at least this.
 
     It depends on the encoder: read some removed documents before you trust a value.
     """
@@ -36,7 +36,7 @@ class SemanticDedupSettings(Settings):
     Null: one for each 1,000 documents.
     """
     sample: PositiveInt = 256
-    """Documents for each cluster from which its centre is found."""
+    """The centres are found from so many documents for each cluster."""
     rounds: PositiveInt = 20
     """Rounds of k-means."""
     partitions: PositiveInt | None = None

@@ -36,7 +36,8 @@ class SubstringSettings(Settings):
     min_bytes: PositiveInt = 100
     """Bytes of UTF-8 in a window.
 
-    Lee et al. and Nemotron-CC: 50 tokens, kept as 100 bytes, some 200 bytes of text. Dolma 3: 500.
+    Lee et al. and Nemotron-CC: 50 tokens, which are 100 bytes of their token files and some 200
+    bytes of text. Dolma 3: 500.
     """
     min_words: NonNegativeInt = 0
     """A trimmed span of fewer words stays.
@@ -44,9 +45,9 @@ class SubstringSettings(Settings):
     A word stands between white space, or is a character of a script without spaces.
     """
     own_repeats: bool = False
-    """Cut what a document says twice by itself as well (as in Lee et al.)."""
+    """Also cut what one document says twice (as in Lee et al.)."""
     bridge_bytes: NonNegativeInt = 0
-    """A gap of at most so many bytes between two spans is cut with them."""
+    """If at most so many bytes lie between two spans, they are cut too."""
     boundary: Literal["line", "paragraph", "word", "character"] = "line"
     """What spans are trimmed to. Paragraphs stand between empty lines."""
     keeper: Literal["longest", "first", "newest", "best_quality"] = "longest"

@@ -31,7 +31,7 @@ class TemplateSettings(Settings):
     across: Literal["site", "corpus"] = "site"
     """Where lines are counted: among the documents of one host, or among all documents."""
     corpus_documents: PositiveInt = 7
-    """With `across: corpus`: documents in which a line that goes stands, at least.
+    """With `across: corpus`: a line goes if it stands in at least so many documents.
 
     Llama 3 removes lines that stand in more than 6 of 30 million documents (arXiv 2407.21783,
     section 3.1.1).
@@ -41,9 +41,9 @@ class TemplateSettings(Settings):
     host_pages: PositiveInt = 10
     """A host with fewer documents is left alone."""
     min_pages: PositiveInt = 5
-    """Documents of the host in which a line of its template stands, at least."""
+    """A line of the template stands in at least so many documents of the host."""
     min_share: PositiveShare = 0.3
-    """Share of the host's documents in which a line of its template stands, at least."""
+    """A line of the template stands in at least this share of the host's documents."""
     min_words: PositiveInt = 3
     """A run of template lines with fewer words stays: it may be a heading such as `Example`."""
     headings: bool = False

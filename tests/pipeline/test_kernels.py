@@ -39,6 +39,14 @@ def test_a_chain_that_fails_is_one_line_and_not_remembered(cache, monkeypatch):
     assert not (cache / "complete").exists()
 
 
+def test_a_compiler_that_is_killed_is_named_with_the_signal(cache, monkeypatch):
+    (cache / "python").write_text("#!/bin/sh\necho a warning >&2\nkill -9 $$\n")
+    (cache / "python").chmod(0o755)
+    monkeypatch.setattr(kernels.sys, "executable", str(cache / "python"))
+    with pytest.raises(CorpusmillError, match="could not be compiled: signal 9 ended the compiler"):
+        ensure_compiled(lambda text: None)
+
+
 def test_every_verb_with_kernels_is_known():
     assert {
         *("extract", "filter", "redact", "dedup", "templates", "substring", "decontaminate")

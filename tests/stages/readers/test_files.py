@@ -254,6 +254,15 @@ def test_a_file_of_unknown_format_is_refused_with_the_mend(tmp_path):
         rows_of(put(tmp_path, "x.bin", b"\x00\x01\x02"))
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv.gz"])
+def test_a_table_is_refused_unless_it_is_wanted_as_text(tmp_path, name):
+    data = gzip.compress(b"id,text\n1,one\n") if "gz" in name else b"id,text\n1,one\n"
+    with pytest.raises(InputError, match=r"is a table.*write it as Parquet or JSON lines, or set"):
+        rows_of(put(tmp_path, name, data))
+    (row,) = rows_of(put(tmp_path, name, data), format="text")
+    assert row["text"] == "id,text\n1,one\n"
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         rows_of(Artifact(str(tmp_path / "gone.warc.gz"), "", 0))
