@@ -4,13 +4,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from corpusmill.evaluation.comparison import MEAN, TEXT, Figure
 from corpusmill.manifests import storage
 from corpusmill.report.reading.run import Run
-from corpusmill.stages.ablate.picture import picture
+from corpusmill.stages.ablate.picture import picture_of
 from markupsafe import Markup
 
 METRICS = ("bits_per_byte", "gold_bits_per_byte")
+TEXT, MEAN = METRICS[0], "mean of texts"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ def ablations(run: Run) -> list[Ablation]:
             if figure["metric"] in METRICS and not figure["domain"]
         ]
         rows.sort(key=lambda one: (one["task"] != MEAN, one["metric"] != TEXT, one["task"]))
-        drawn = picture([Figure.of_json(figure) for figure in facts["figures"]])
         found.append(
             Ablation(
                 name=stage.name,
@@ -49,7 +48,7 @@ def ablations(run: Run) -> list[Ablation]:
                 tokens=facts["tokens"],
                 seeds=len(facts["seeds"]),
                 rows=rows,
-                picture=Markup(drawn),
+                picture=Markup(picture_of(facts["figures"])),
             )
         )
     return found
