@@ -9,7 +9,6 @@ since clocks of a GPU differ by some per cent from second to second.
 | row | adds |
 |---|---|
 | replayed | a CUDA graph: one launch for a batch |
-| folded | no keys and values in the last layer |
 | lt | all products by cuBLASLt |
 | tuned | a search among launch settings of the kernels between the products |
 | halves | the halves of a batch on two streams, so that kernels of one fill gaps of the other |
@@ -98,7 +97,6 @@ class Forwards:
         name: str,
         texts: int,
         *,
-        folded: bool = True,
         replayed: bool = True,
         halves: bool = False,
         after: Any = None,
@@ -107,7 +105,7 @@ class Forwards:
     ) -> None:
         """Measure and print a row. after: in place of the compiled `_after_attention`."""
         cuda = self.device == "cuda"
-        encoder = PackedEncoder(self.body, compiled=cuda, folded=folded, joined_gelu=joined_gelu)
+        encoder = PackedEncoder(self.body, compiled=cuda, joined_gelu=joined_gelu)
         if after is not None:
             encoder._after = after
         batch = self.batch(texts)
@@ -162,15 +160,13 @@ def tuned(**options: Any) -> Any:
 def forward_rows(measured: Forwards) -> None:
     settings = tuned(coordinate_descent_tuning=True)
     for _ in range(2):
-        measured.measure("base", USUAL, folded=False, replayed=False)
-        measured.measure("replayed", USUAL, folded=False)
-        measured.measure("folded", USUAL, replayed=False)
-        measured.measure("replayed, folded", USUAL)
+        measured.measure("base", USUAL, replayed=False)
+        measured.measure("replayed", USUAL)
         measured.measure("the same, lt", USUAL, lt=True)
         measured.measure("the same, tuned", USUAL, after=settings)
         measured.measure("the same, halves", 2 * USUAL, halves=True)
         for texts in (33, 128, 132):
-            measured.measure("replayed, folded", texts)
+            measured.measure("replayed", texts)
 
 
 def scorer_rows(folder: str, texts: list[str], mixed: list[str], device: str) -> dict[str, float]:
@@ -182,7 +178,7 @@ def scorer_rows(folder: str, texts: list[str], mixed: list[str], device: str) ->
     found: dict[str, float] = {}
     grades: list[Embeddings] = []
 
-    def measure(name: str, batch_texts: int = 128, *, folded: bool = True, **how: Any) -> Packer:
+    def measure(name: str, batch_texts: int = 128, *, replayed: bool = True) -> Packer:
         packer = Packer(
             model,
             tokenizer,
@@ -191,9 +187,8 @@ def scorer_rows(folder: str, texts: list[str], mixed: list[str], device: str) ->
             max_tokens=LENGTH,
             batch_tokens=batch_texts * LENGTH,
             device=device,
-            **how,
+            replayed=replayed,
         )
-        packer.encoder.folded = folded
         packer.rows(texts[: 2 * batch_texts])
         took = []
         for _ in range(2):
@@ -206,13 +201,12 @@ def scorer_rows(folder: str, texts: list[str], mixed: list[str], device: str) ->
         print(f"{name:30} {found[name]:10} {off:10.5f}", flush=True)
         return packer
 
-    measure("base", folded=False)
-    measure("folded")
-    packer = measure("replayed, folded", replayed=True)
-    measure("the same, 66 texts a batch", USUAL, replayed=True)
+    measure("base", replayed=False)
+    packer = measure("replayed")
+    measure("the same, 66 texts a batch", USUAL)
     for threads in (8, 12):
         usual, tokenising.MOST_THREADS = tokenising.MOST_THREADS, threads
-        measure(f"the same, {threads} threads", replayed=True)
+        measure(f"the same, {threads} threads")
         tokenising.MOST_THREADS = usual
     ready = dict(tokenised(packer.tokenizer, texts, LENGTH))
 
@@ -220,13 +214,13 @@ def scorer_rows(folder: str, texts: list[str], mixed: list[str], device: str) ->
         return ((place, ready[place]) for place in range(len(distinct)))
 
     with mock.patch.object(packed_batches, "tokenised", placed):
-        measure("the same, ready", replayed=True)
-        measure("base, ready", folded=False)
+        measure("the same, ready")
+        measure("base, ready", replayed=False)
     print(f"spread of the grades: {float(np.ptp(grades[0])):.3f}; now texts of all lengths")
     texts = mixed
     grades.clear()
-    measure("mixed, base", folded=False)
-    measure("mixed, replayed, folded", replayed=True)
+    measure("mixed, base", replayed=False)
+    measure("mixed, replayed")
     return found
 
 
@@ -262,8 +256,7 @@ def main() -> None:
             forward_rows(measured)
             measured.kernels()
         else:
-            measured.measure("base", 2, folded=False)
-            measured.measure("folded", 2)
+            measured.measure("base", 2)
         print(f"\n{'scorer':30} documents/s, largest difference of grades to the first row")
         result["scorer"] = scorer_rows(folder, texts, mixed, arguments.device)
         if arguments.device == "cuda":  # last, because its search takes longest
@@ -271,7 +264,7 @@ def main() -> None:
             search = tuned(max_autotune=True, max_autotune_gemm_backends="ATEN,TRITON")
             for joined in (False, True):
                 measured.measure("the same, autotuned", USUAL, after=search, joined_gelu=joined)
-            measured.measure("replayed, folded", USUAL)
+            measured.measure("replayed", USUAL)
         result["forward"] = measured.rows
     result["seconds"] = round(time.perf_counter() - began, 1)
     print(json.dumps(result))

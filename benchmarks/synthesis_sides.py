@@ -76,7 +76,7 @@ def measured(
 
 def _reply(pipe: Connection, until: float) -> Any:
     """What the process says. None: it died, or says nothing until then."""
-    with suppress(EOFError):
+    with suppress(EOFError, ConnectionResetError):
         if pipe.poll(max(0.0, until - time.monotonic())):
             return pipe.recv()
     return None

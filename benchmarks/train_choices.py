@@ -16,6 +16,7 @@ JSON.
 
 import argparse
 import dataclasses
+import gc
 import itertools
 import json
 import statistics
@@ -98,6 +99,7 @@ def drawn_on_the_gpu(model: HybridModel, seed: int) -> None:
 def make_step(choice: Choice, ranks: Ranks) -> Callable[[], Tensor]:
     """Compiles nothing yet. The step's loss stays on the GPU."""
     torch._dynamo.reset()
+    gc.collect()  # a compiled layer holds itself
     torch.cuda.empty_cache()
     gradient_sums.IN_USE, layers.ONE_PASS = choice.sums, choice.one_pass
     config = shape_config(SHAPE, False, {"batch_size": choice.rows, "precision": choice.precision})

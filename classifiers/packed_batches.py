@@ -1,8 +1,8 @@
 """Texts through a `PackedEncoder` on a GPU: batches without padding, and their rows.
 
 Texts of full length, which are most pages of a crawl, fill batches of their own. These have one
-shape, so a CUDA graph can replay them (`replayed`). The rest share batches as they come. Nothing
-waits for the GPU until the last batch is under way.
+shape, so a CUDA graph replays them (`replayed`). The rest share batches as they come. Nothing waits
+for the GPU until the last batch is under way.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +47,7 @@ class Packer:
         max_tokens: int,
         batch_tokens: int,
         device: str,
-        replayed: bool = False,
+        replayed: bool = True,
     ) -> None:
         tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
         # A copy, because threads share it, and the original changes with each caller's settings.
@@ -75,7 +75,7 @@ class Packer:
         placed = tokenised(self.tokenizer, distinct, self.max_tokens)
         with torch.inference_mode():
             for batch in batches(placed, self.max_tokens, self.batch_tokens):
-                rows = self._forward_any(self._packed(batch))
+                rows = self._rows_of(self._packed(batch))
                 here = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=self.device == "cuda")
                 here.copy_(rows, non_blocking=True)
                 waiting.append(([place for place, _ in batch], here))
@@ -92,7 +92,8 @@ class Packer:
         alike = _is_full(batch, self.max_tokens, self.batch_tokens)
         return packed(ids, self.encoder.padding, self.max_tokens, self.device, alike=alike)
 
-    def _forward_any(self, batch: Packed) -> Tensor:
+    def _rows_of(self, batch: Packed) -> Tensor:
+        """What `_forward` gives; by a CUDA graph where one fits. The next call may overwrite it."""
         if not (self.replayed and batch.length):
             return self._forward(batch)
         if self._full is None:

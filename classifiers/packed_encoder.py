@@ -3,8 +3,7 @@
 A batch is one long row of tokens. Each text attends to itself alone, so the row needs no padding
 and no mask. Three more things save time. Query, key and value come from one product. torch.compile
 joins what lies between the products into few kernels. And where only the first token's vector is
-wanted (`cls`), the last layer computes only that, from texts of one length even without keys and
-values of the other tokens.
+wanted (`cls`), the last layer computes only that.
 
 It takes the weights and modules of a transformers model: BERT and RoBERTa with its relatives, which
 are most published scorers. Others run as transformers has them (`encoder`).
@@ -87,8 +86,7 @@ class PackedEncoder:
     torch.compile, which takes some seconds for a shape once a process. joined_gelu: GELU in the
     product before it, by its tanh formula (off by 5e-4 at most, less than bfloat16 rounds an input
     of 2 to). alike: texts of one length by PyTorch's own attention, which is faster than that for
-    mixed lengths. folded: with `cls` and texts of one length, the last layer makes no keys and
-    values; their weights are applied to the one query of a text and to its result.
+    mixed lengths.
     """
 
     def __init__(
@@ -98,11 +96,9 @@ class PackedEncoder:
         compiled: bool = True,
         joined_gelu: bool = True,
         alike: bool = True,
-        folded: bool = True,
     ) -> None:
         config = body.config
         self.body, self.heads, self.alike = body, config.num_attention_heads, alike
-        self.folded = folded
         self.joined_gelu = joined_gelu and config.hidden_act == "gelu"
         self._after = _compiled_after() if compiled else _after_attention
         self._embeddings = _compiled_embedded() if compiled else _embedded
@@ -138,14 +134,9 @@ class PackedEncoder:
         width = x_TH.shape[-1]
         first_NH = x_TH[batch.starts[:-1]]
         (q,) = self._split(functional.linear(first_NH, weight[:width], bias[:width]), 1)
-        if batch.length is not None and self.alike and self.folded:
-            x_NLH = x_TH.view(-1, batch.length, width)
-            _, key, value = weight.view(3, self.heads, -1, width)
-            attended = _attend_folded(q, x_NLH, key, value) + bias[2 * width :]
-        else:
-            k, v = self._split(functional.linear(x_TH, weight[width:], bias[width:]), 2)
-            ones = torch.arange(len(batch.starts), dtype=torch.int32, device=x_TH.device)
-            attended = self._attend(q, k, v, batch, ones)
+        k, v = self._split(functional.linear(x_TH, weight[width:], bias[width:]), 2)
+        ones = torch.arange(len(batch.starts), dtype=torch.int32, device=x_TH.device)
+        attended = self._attend(q, k, v, batch, ones)
         return _after_attention(layer, first_NH, attended, self.joined_gelu)
 
     def _split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
@@ -172,20 +163,6 @@ class PackedEncoder:
             assert isinstance(mixed, Tensor)
             return mixed.flatten(1)
         return _attend_one_by_one(q_TAD, k_TAD, v_TAD, starts_q.tolist(), batch.starts.tolist())
-
-
-def _attend_folded(q_NAD: Tensor, x_NLH: Tensor, key_ADH: Tensor, value_ADH: Tensor) -> Tensor:
-    """Attention of one query of each text without its keys and values, [N, H].
-
-    q . (K x) = (K' q) . x, and the sum of weights times V x is V times the sum of weights times x.
-    The bias of the keys adds the same to all scores, so softmax drops it. That of the values is
-    left to the caller.
-    """
-    q_NAH = torch.bmm(q_NAD.transpose(0, 1), key_ADH).transpose(0, 1)
-    scores_NAL = torch.bmm(q_NAH, x_NLH.transpose(1, 2)).float() * q_NAD.shape[-1] ** -0.5
-    mean_NAH = torch.bmm(scores_NAL.softmax(-1).to(x_NLH.dtype), x_NLH)
-    found_AND = torch.bmm(mean_NAH.transpose(0, 1), value_ADH.transpose(1, 2))
-    return found_AND.transpose(0, 1).flatten(1)
 
 
 def _attend_one_by_one(

@@ -107,6 +107,13 @@ class Figure:
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "verdict": self.verdict}
 
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> "Figure":
+        """The figure that `as_json` gave."""
+        fields = {name: value for name, value in found.items() if name != "verdict"}
+        difference = fields.pop("difference")
+        return cls(**fields, difference=Difference(**difference) if difference else None)
+
 
 def tops_and_bottoms(kind: str, record: Record) -> dict[str, tuple[float, float]]:
     """An item's share of each figure of its task: metric -> (top, bottom)."""

@@ -11,6 +11,7 @@ Letters in tensor names: N tokens, K inputs, O outputs of the map.
 from typing import Any
 
 import torch
+from corpusmill.trainer.kernels.products import add_product
 from torch import Tensor
 
 IN_USE = False  # not yet measured on a GPU
@@ -52,17 +53,3 @@ class _Linear(torch.autograd.Function):
 def add_gradient(sum_OK: Tensor, dy_NO: Tensor, x_NK: Tensor) -> None:
     """sum += dy.T @ x. An operator, because torch.compile has no product into another dtype."""
     add_product(sum_OK, dy_NO.t(), x_NK, first=False)
-
-
-def add_product(total: Tensor, one: Tensor, other: Tensor, first: bool) -> None:
-    """total (fp32) += one @ other; the sum is never rounded to the dtype of the operands.
-
-    first: total holds nothing yet.
-    """
-    if one.is_cuda and one.dtype != torch.float32:
-        if first:
-            torch.mm(one, other, out_dtype=torch.float32, out=total)
-        else:
-            torch.addmm(total, one, other, out_dtype=torch.float32, out=total)
-    else:
-        torch.addmm(total, one.float(), other.float(), beta=0 if first else 1, out=total)

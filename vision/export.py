@@ -17,12 +17,10 @@ from corpusmill.trainer.export import (
     write_json,
     write_weights_and_config,
 )
-from corpusmill.vision.build import load_model
+from corpusmill.vision.build import LETTER_HEAD, load_model
 from corpusmill.vision.layout import image_processor, model_config, name_on_disk
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.tokens import with_image_tokens
-
-WARM_UP = "letter_head."  # of no use to a reader
 
 
 def export_checkpoint(
@@ -74,7 +72,7 @@ def export(
     weights = {
         name_on_disk(name): parameter
         for name, parameter in model.named_parameters()
-        if not name.startswith(WARM_UP)
+        if not name.startswith(LETTER_HEAD)  # of the warm-up, and of no use to a reader
     }
     text = huggingface_config(model.config, special, dtype, context_length)
     config = model_config(vision, text, marks.place, dtype)

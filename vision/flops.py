@@ -8,9 +8,8 @@ lies before everything that learns has no backward at all.
 from corpusmill.trainer.flops import flops_per_token
 from corpusmill.trainer.shape import HybridConfig
 from corpusmill.vision.config import Learns, VisionConfig
+from corpusmill.vision.encoder import CHANNELS
 from corpusmill.vision.letters import CLASSES
-
-CHANNELS = 3
 
 
 def encoder_flops(vision: VisionConfig) -> float:

@@ -39,11 +39,13 @@ def page_count(content: bytes) -> int:
 
     Raises ImageError for a file that is no image.
     """
-    image = _opened(content)
-    try:
-        return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-    except Exception as error:  # the directory of a later page may be damaged
-        raise ImageError("image.truncated", _line(error)) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _opened(content)
+        try:
+            return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        except Exception as error:  # the directory of a later page may be damaged
+            raise ImageError("image.truncated", _line(error)) from error
 
 
 def open_image(content: bytes, page: int | None = None) -> Image.Image:
@@ -74,18 +76,16 @@ def open_image(content: bytes, page: int | None = None) -> Image.Image:
 
 def _opened(content: bytes) -> Image.Image:
     """The image with its header read. Raises ImageError."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return Image.open(io.BytesIO(content), formats=FORMATS)
-        except MemoryError:  # says nothing about the file
-            raise
-        except Image.DecompressionBombError as error:
-            raise ImageError("image.too_large", _line(error)) from error
-        except UnidentifiedImageError as error:  # its words hold an address in memory
-            raise ImageError("image.unreadable", f"none of {', '.join(FORMATS)}") from error
-        except Exception as error:  # Pillow's readers raise whatever their format's parser does
-            raise ImageError("image.unreadable", _line(error)) from error
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except MemoryError:  # says nothing about the file
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("image.too_large", _line(error)) from error
+    except UnidentifiedImageError as error:  # its words hold an address in memory
+        raise ImageError("image.unreadable", f"none of {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow's readers raise whatever their format's parser does
+        raise ImageError("image.unreadable", _line(error)) from error
 
 
 def _check_size(image: Image.Image, paged: bool) -> None:

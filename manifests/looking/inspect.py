@@ -14,6 +14,7 @@ from corpusmill.manifests.stage_folder import StageFolder
 # A source of a blend ends before the document that its quota does not cover.
 DOCUMENTS_SHORT = 4  # mean documents of each source that may be missing
 SHARE_SHORT = 0.02
+FEW_ROWS = 8  # of a prompt; with fewer rows, what is dropped tells little
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
                 quarantined={item["shard"]: item["error"] for item in manifest.quarantined}
                 if last
                 else {},
-                warnings=tuple(_collapsed(manifest)) if last else (),
+                warnings=(*_collapsed(manifest), *_few_kept(manifest)) if last else (),
             )
         )
     return rows
@@ -205,6 +206,15 @@ def _collapsed(manifest: Manifest) -> Iterator[str]:
     for prompt, measured in manifest.measures.get("diversity", {}).items():
         for text in measured["warnings"]:
             yield f"prompt {prompt} may have collapsed: {text}"
+
+
+def _few_kept(manifest: Manifest) -> Iterator[str]:
+    """Prompts of whose rows most were dropped, unless all rows of the stage were."""
+    prompts = manifest.measures.get("usage", {}).get("prompts", {})
+    for prompt, found in prompts.items() if manifest.totals[-1].kept else ():
+        rows, kept = found["rows"], found["kept"]
+        if rows >= FEW_ROWS and kept < rows / 2:
+            yield f"prompt {prompt} kept {kept} of {rows} rows; excluded/ says why"
 
 
 def _step(manifest: Manifest, counts: Counts, below: bool) -> str:

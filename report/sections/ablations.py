@@ -4,21 +4,27 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from corpusmill.evaluation.comparison import MEAN, TEXT, Figure
 from corpusmill.manifests import storage
 from corpusmill.report.reading.run import Run
+from corpusmill.stages.ablate.picture import picture
+from markupsafe import Markup
 
 METRICS = ("bits_per_byte", "gold_bits_per_byte")
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """rows: a task's figure of an arm, as `comparison.json` has it. Whole tasks only."""
+    """rows: a task's figure of an arm, as `comparison.json` has it. Whole tasks only. picture: SVG
+    of the differences.
+    """
 
     name: str
     baseline: str
     tokens: int
     seeds: int
     rows: list[dict[str, Any]]
+    picture: Markup
 
 
 def ablations(run: Run) -> list[Ablation]:
@@ -34,8 +40,16 @@ def ablations(run: Run) -> list[Ablation]:
             for figure in facts["figures"]
             if figure["metric"] in METRICS and not figure["domain"]
         ]
-        rows.sort(key=lambda figure: figure["task"])
+        rows.sort(key=lambda one: (one["task"] != MEAN, one["metric"] != TEXT, one["task"]))
+        drawn = picture([Figure.of_json(figure) for figure in facts["figures"]])
         found.append(
-            Ablation(stage.name, facts["baseline"], facts["tokens"], len(facts["seeds"]), rows)
+            Ablation(
+                name=stage.name,
+                baseline=facts["baseline"],
+                tokens=facts["tokens"],
+                seeds=len(facts["seeds"]),
+                rows=rows,
+                picture=Markup(drawn),
+            )
         )
     return found

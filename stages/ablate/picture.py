@@ -52,7 +52,8 @@ def picture(figures: Sequence[Figure]) -> str:
     baseline = next((figure.arm for figure in figures if figure.difference is None), "")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 26}" '
-        f'font-family="sans-serif" font-size="12">'
+        # The report's page would write in its theme's colour, and the ground stays white.
+        f'font-family="sans-serif" font-size="12" style="--soft:#44403c">'
         f'<rect width="{WIDTH}" height="{y + 26}" fill="white"/>'
         f'<text x="10" y="18">Bits per byte more or less than {escape(baseline)}, with 95 % '
         f"intervals. Left is better.</text>{_legend(colours)}{''.join(parts)}"

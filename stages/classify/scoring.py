@@ -1,4 +1,4 @@
-"""Scores of documents, and where they are cut into buckets: `encode`, `score`, `thresholds`."""
+"""Scores of documents, and their histograms: passes `encode` and `score`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,33 +7,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.classifiers.buckets import Histogram, edges_of, histogram, merged
+from corpusmill.classifiers.buckets import histogram
 from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.encoder import device_of, rows_at_a_time
 from corpusmill.classifiers.linear import Scores
 from corpusmill.classifiers.scorer import ScorerConfig, readable_texts
-from corpusmill.classifiers.thresholds import FILE_NAME, Thresholds, to_bytes
-from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.schema import conform
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.classify.edges import Histograms
 
 if TYPE_CHECKING:
     from corpusmill.stages.classify.stage import Classify
 
 ENCODE, SCORE = "work/encode", "work/score"
-HISTOGRAM, THRESHOLDS = "work/histogram", "work/thresholds"
-HISTOGRAM_SCHEMA = pa.schema(
-    [
-        ("scorer", pa.string()),
-        ("bin", pa.uint32()),
-        ("documents", pa.int64()),
-        ("text_bytes", pa.int64()),
-    ]
-)
 Batch = tuple[pa.Table, list[str | None]]  # ids and texts; the texts as Python has them
+_READ = pa.schema([("id", pa.string()), ("text", pa.string())])
 _BATCH_ROWS = 1024
-_MERGED_AT_ONCE = 64
 
 
 def encode(scorers: Mapping[str, ScorerConfig], shard: Shard) -> list[Counts]:
@@ -58,7 +49,7 @@ def score(config: "Classify", shard: Shard) -> list[Counts]:
     before = pa.concat_tables(
         [_schema(known).empty_table(), *(part for item in encoded for part in shard.read(item))]
     )
-    counted: dict[str, list[Histogram]] = {name: [] for name in config.scorers}
+    counted = Histograms(config.scorers)
     with shard.parquet(SCORE, _schema(config.scorers)) as output:
         for table, texts in _batches(shard, documents, others):
             made = _scores(others, texts)
@@ -70,22 +61,10 @@ def score(config: "Classify", shard: Shard) -> list[Counts]:
             whole = np.all([np.isfinite(values) for values in scores.values()], axis=0)
             sizes = pc.fill_null(pc.binary_length(table["text"]), 0).to_numpy().astype(np.int64)
             for name, values in scores.items():
-                counted[name] = _gathered([*counted[name], histogram(values[whole], sizes[whole])])
+                counted.add(name, histogram(values[whole], sizes[whole]))
             output.write(_rows(table["id"], scores))
             shard.report(output.rows, documents.rows or None)
-    with shard.parquet(HISTOGRAM, HISTOGRAM_SCHEMA) as histograms:
-        for name in config.scorers:
-            found = merged(counted[name])
-            histograms.write(
-                pa.table(
-                    {
-                        "scorer": [name] * len(found.bins),
-                        "bin": found.bins,
-                        "documents": found.documents,
-                        "text_bytes": found.text_bytes,
-                    }
-                )
-            )
+    counted.write(shard)
     return []
 
 
@@ -110,47 +89,14 @@ def _scores(scorers: Mapping[str, ScorerConfig], texts: Sequence[str | None]) ->
     return found
 
 
-def thresholds(models: Mapping[str, str], shard: Shard) -> list[Counts]:
-    """Merge the shards' histograms and cut each scorer's scores into twenty buckets.
-
-    models: scorer name -> what it depends on.
-    """
-    counted: dict[str, list[Histogram]] = {name: [] for name in models}
-    for artifact in shard.inputs:
-        for table in read_parquet(artifact):
-            for name in models:
-                rows = table.filter(pc.equal(table["scorer"], name))
-                part = Histogram(
-                    *(rows[column].to_numpy() for column in ("bin", "documents", "text_bytes"))
-                )
-                counted[name] = _gathered([*counted[name], part])
-    found = {}
-    for name, model in models.items():
-        total = merged(counted[name])
-        found[name] = Thresholds(
-            model=model,
-            edges=tuple(edges_of(total)),
-            documents=int(total.documents.sum()),
-            text_bytes=int(total.text_bytes.sum()),
-        )
-    shard.file(THRESHOLDS, FILE_NAME, to_bytes(found))
-    return []
-
-
-def _gathered(parts: list[Histogram]) -> list[Histogram]:
-    """The same histograms. If they are many, they are merged into one."""
-    return parts if len(parts) < _MERGED_AT_ONCE else [merged(parts)]
-
-
 def _batches(
     shard: Shard, documents: Artifact, scorers: Mapping[str, ScorerConfig]
 ) -> Iterator[Batch]:
     encoders = [item for item in scorers.values() if isinstance(item, EmbeddingScorer)]
     rows = max(map(rows_at_a_time, encoders), default=_BATCH_ROWS)
+    groups = (conform(group, _READ) for group in shard.read(documents, _READ.names))
     tables = (
-        group.slice(start, rows)
-        for group in shard.read(documents, ["id", "text"])
-        for start in range(0, group.num_rows, rows)
+        group.slice(start, rows) for group in groups for start in range(0, group.num_rows, rows)
     )
     batches = ((table, readable_texts(table["text"])) for table in tables)
     gpu = any(device_of(item) == "cuda" for item in encoders)

@@ -27,7 +27,7 @@ from corpusmill.classifiers.thresholds import read_thresholds
 from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.classify import levels, scoring
+from corpusmill.stages.classify import edges, levels, scoring
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from pydantic import Field, model_validator
@@ -149,9 +149,9 @@ class Classify(GlobalStage):
         else:
             cut = yield Pass(
                 name="thresholds",
-                shards={"thresholds": scored.outputs(scoring.HISTOGRAM)},
+                shards={"thresholds": scored.outputs(edges.HISTOGRAM)},
                 work=partial(
-                    scoring.thresholds,
+                    edges.thresholds,
                     {name: scorer.depends_on() for name, scorer in self.scorers.items()},
                 ),
             )

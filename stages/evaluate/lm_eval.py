@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from corpusmill.evaluation.models import load
 from corpusmill.evaluation.scoring import Piece, score, windows_of
 from corpusmill.stages.evaluate.stage import Evaluate
 from corpusmill.stages.evaluate.writing import writer
@@ -34,7 +33,7 @@ class Corpusmill(TemplateLM):  # type: ignore[misc]
         self.settings = Evaluate(**{name: named[name] for name in named.keys() & _FIELDS})
         self.folder = Path(folder)
         self.tokenizer = self.settings.checked_tokenizer(folder)
-        self.model = load(self.folder, self.settings.runtime, self.settings.place())
+        self.model = self.settings.model(self.folder, self.tokenizer)
         self.reading = self.settings.reading(self.tokenizer, self.model)
 
     @property
@@ -60,7 +59,7 @@ class Corpusmill(TemplateLM):  # type: ignore[misc]
             Piece(tuple(context)[-max(1, self.max_length - len(ids) + 1) :], tuple(ids))
             for _, context, ids in requests
         ]
-        found = score(self.model, pieces, self.settings.batch_tokens)
+        found = score(self.model, pieces, self.settings.batch())
         return [(item.loglikelihood, item.greedy) for item in found]
 
     def loglikelihood_rolling(
@@ -72,7 +71,7 @@ class Corpusmill(TemplateLM):  # type: ignore[misc]
             for ids in self.tokenizer.encode(texts)
         ]
         pieces = [piece for text in windows for piece in text]
-        found = iter(score(self.model, pieces, self.settings.batch_tokens))
+        found = iter(score(self.model, pieces, self.settings.batch()))
         return [sum(next(found).loglikelihood for _ in text) for text in windows]
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:

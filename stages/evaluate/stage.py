@@ -4,40 +4,34 @@ The model is the main input, so its files are hashed and its stage is a parent. 
 are a further input. `items/TASK.parquet` holds the scored items, `summary/TASK.json` the figures.
 """
 
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-import pyarrow as pa
 from corpusmill.evaluation import task as task_files
-from corpusmill.evaluation.questions import Questions, build
 from corpusmill.evaluation.sandbox import CodeLimits
-from corpusmill.manifests import model_files, storage
-from corpusmill.manifests.errors import EngineError, ModelError, RecipeError
+from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
+from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.engines.local_model import refuse_absent
 from corpusmill.stages.engines.transformers import TransformersEngine
-from corpusmill.stages.evaluate.rows import read_rows
+from corpusmill.stages.engines.vllm import VLLMEngine
+from corpusmill.stages.evaluate.folders import model_folder
 from corpusmill.stages.tokenizer import loaded
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
-from pydantic import PositiveInt
+from pydantic import JsonValue, PositiveInt, model_validator
 
 if TYPE_CHECKING:
-    from corpusmill.evaluation.models import Place
-    from corpusmill.evaluation.results import Record
     from corpusmill.evaluation.run import Reading
     from corpusmill.evaluation.scoring import Model
 
 ITEMS_FOLDER = "items"
 SUMMARY = "summary"
-MARKERS = ("config.json", "state.json")  # of a model folder, of a checkpoint
-CODE_NOT_RUN = "code_not_run"
 
 
 class Evaluate(GlobalStage):
@@ -64,8 +58,10 @@ class Evaluate(GlobalStage):
     """At most so many items of each task, the same ones in every run. Null: all."""
     tokenizer: str | None = None
     """The tokenizer's folder. Null: the model's folder."""
-    runtime: Literal["auto", "trainer", "transformers"] = "auto"
+    runtime: Literal["auto", "trainer", "transformers", "vllm"] = "auto"
     """auto: the trainer's own model if it can read the folder, else transformers."""
+    vllm: dict[str, JsonValue] = {}
+    """With runtime vllm: settings of its engine, as `tensor_parallel_size`."""
     context: PositiveInt | None = None
     """Tokens that the model reads at most. Null: what the model declares."""
     begin: Literal["tokenizer", "bos", "eos", "nothing"] = "tokenizer"
@@ -73,7 +69,9 @@ class Evaluate(GlobalStage):
     prefix: Literal["bos", "eos"] = "bos"
     """The token before the first one of a held-out text. eos: for models packed without bos."""
     batch_tokens: PositiveInt | None = None
-    """Padded tokens that are scored together. Null: 8192 on a GPU, 512 on a CPU."""
+    """Padded tokens that are scored together. Null: 8192 on a GPU, 512 on a CPU. vLLM sees to its
+    batches itself.
+    """
     generate_batch: PositiveInt = 16
     """Answers that are generated together."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -86,6 +84,11 @@ class Evaluate(GlobalStage):
     """Run generated programs, in a sandbox. Without it, code tasks are left out."""
     code: CodeLimits = CodeLimits()
     """Limits of a generated program."""
+
+    @model_validator(mode="after")
+    def _vllm_can_start(self) -> Self:
+        self._vllm_engine()  # refuses unknown settings
+        return self
 
     def chosen_tasks(self) -> list[task_files.Task]:
         """All tasks, held-out text among them. Raises RecipeError if there are none."""
@@ -156,7 +159,7 @@ class Evaluate(GlobalStage):
             final=True,
             holds_engine=True,
             cpus=self.threads,
-            gpus=0 if self.device == "cpu" else 1,
+            gpus=self._gpus(),
         )
 
     def checked_tokenizer(self, folder: str) -> LoadedTokenizer:
@@ -204,11 +207,37 @@ class Evaluate(GlobalStage):
         prefix = bos if self.prefix == "bos" else eos
         return Reading(tokenizer, start, prefix, self.context or model.context)
 
-    def place(self) -> "Place":
-        """Where and how the model computes."""
-        from corpusmill.evaluation.models import Place
+    def model(self, folder: Path, tokenizer: LoadedTokenizer) -> "Model":
+        """The model in a folder. Raises ModelError if there is none that the runtime can read."""
+        if self.runtime == "vllm":
+            from corpusmill.stages.evaluate import vllm
 
-        return Place(self.device, self.dtype)
+            return vllm.load(folder, tokenizer, json.dumps(self._of_vllm(), sort_keys=True))
+        from corpusmill.evaluation.models import Place, load
+
+        return load(folder, self.runtime, Place(self.device, self.dtype))
+
+    def batch(self) -> int | None:
+        """Padded tokens of a batch. None: what suits the device."""
+        if self.runtime == "vllm":
+            from corpusmill.stages.evaluate.vllm import BATCH_TOKENS
+
+            return self.batch_tokens or BATCH_TOKENS
+        return self.batch_tokens
+
+    def _of_vllm(self) -> dict[str, JsonValue]:
+        return {"dtype": self.dtype, "context": self.context, **self.vllm}
+
+    def _vllm_engine(self) -> VLLMEngine:
+        """With all settings but the model."""
+        return build_settings(VLLMEngine, {"model": "", **self._of_vllm()}, "evaluate.vllm")
+
+    def _gpus(self) -> float:
+        if self.device == "cpu":
+            return 0
+        if self.runtime == "vllm":
+            return self._vllm_engine().gpus
+        return 1
 
     def engine(self, folder: str) -> TransformersEngine:
         return TransformersEngine(
@@ -222,112 +251,6 @@ class Evaluate(GlobalStage):
 
 
 def _evaluate(settings: Evaluate, model: tuple[str, ...], shard: Shard) -> list[Counts]:
-    from corpusmill.evaluation.results import BAD_ITEM, ITEMS
-    from corpusmill.evaluation.summary import summary
+    from corpusmill.stages.evaluate.work import evaluate_task
 
-    task = next(task for task in settings.chosen_tasks() if task.name == shard.name)
-    files = [artifact for artifact in shard.inputs if artifact.path not in set(model)]
-    rows = (row for artifact in files for row in read_rows(shard, artifact))
-    questions = build(task, rows, settings.places(task)[1], settings.limit)
-    if isinstance(task, task_files.CodeTask) and not settings.run_code:
-        questions.unused[CODE_NOT_RUN] = len(questions.asked)
-        questions.asked = []
-    records = _scored(settings, task, questions, model_folder(model), shard)
-    records += [
-        {"task": task.name, "row": row, "id": name, "reason": BAD_ITEM, "detail": why}
-        for row, name, why in questions.bad
-    ]
-    records.sort(key=lambda record: record["row"])
-    with shard.parquet(ITEMS_FOLDER, ITEMS) as output:
-        output.write(pa.Table.from_pylist(records, schema=ITEMS))
-    account = _account(shard, records, questions)
-    figures = {
-        "task": task.name,
-        "kind": task.kind,
-        "lines": [line.as_json() for line in summary(task.kind, records)],
-        "unscored": {**account.excluded, **account.failures},
-        "first_unscored": _first_unscored(records),
-        "unused": questions.unused,
-    }
-    shard.file(SUMMARY, f"{task.name}.json", json.dumps(figures, indent=1).encode() + b"\n")
-    return [account]
-
-
-def _scored(
-    settings: Evaluate, task: task_files.Task, questions: Questions, folder: Path, shard: Shard
-) -> "list[Record]":
-    import torch
-    from corpusmill.evaluation.models import load
-    from corpusmill.evaluation.run import generated_rows, likelihood_rows
-    from corpusmill.stages.evaluate.writing import writer
-
-    if not questions.asked:
-        return []
-    torch.set_num_threads(settings.threads)
-    tokenizer = settings.checked_tokenizer(str(folder))
-    model = load(folder, settings.runtime, settings.place())
-    reading = settings.reading(tokenizer, model)
-
-    def done(scored: int, total: int) -> None:
-        shard.report(scored, total, "pieces")
-
-    try:
-        if isinstance(task, task_files.AnswerTask | task_files.CodeTask):
-            write = writer(model, folder, tokenizer, settings.engine, settings.generate_batch)
-            return generated_rows(task, questions, write, reading, settings.code)
-        return likelihood_rows(task, questions, model, reading, settings.batch_tokens, done)
-    except torch.OutOfMemoryError as error:
-        raise EngineError(
-            f"the model ran out of GPU memory in {task.name}",
-            "set a smaller evaluate.batch_tokens or evaluate.generate_batch",
-        ) from error
-
-
-def _first_unscored(records: "Sequence[Record]") -> dict[str, str]:
-    """Of each reason for no score, the first item with its facts."""
-    found: dict[str, str] = {}
-    for record in records:
-        if record.get("reason"):
-            found.setdefault(record["reason"], f"row {record['row']}: {record['detail']}")
-    return found
-
-
-def _account(shard: Shard, records: "Sequence[Record]", questions: Questions) -> Counts:
-    account = Counts(Evaluate.name, rows_in=shard.rows_read)
-    for record in records:
-        reason: str | None = record.get("reason")
-        if reason is None:
-            account.kept += 1
-        elif reason.startswith("error_"):
-            account.failed += 1
-            account.failures[reason] = account.failures.get(reason, 0) + 1
-        else:
-            account.excluded[reason] = account.excluded.get(reason, 0) + 1
-    for reason, rows in questions.unused.items():
-        account.leave_out(reason, rows)
-    return account
-
-
-@functools.lru_cache(maxsize=2)
-def model_folder(paths: tuple[str, ...]) -> Path:
-    """A local folder with the model whose files are given. Remote files are fetched once a process.
-
-    Raises ModelError if they are no model, or several.
-    """
-    found = {path.rpartition("/")[0] for path in paths if storage.name_of(path) in MARKERS}
-    # Published models have further forms of themselves in folders below, as for ONNX.
-    least = min((folder.count("/") for folder in found), default=0)
-    folders = {folder for folder in found if folder.count("/") == least}
-    if len(folders) != 1:
-        raise ModelError(
-            f"the input holds {len(folders) or 'no'} {'models' if folders else 'model'} "
-            f"(no folder, or several, with {' or '.join(MARKERS)})",
-            "name one folder: of train, of export, one checkpoint, or one of save_pretrained",
-        )
-    (folder,) = folders
-    if not storage.is_remote(folder):
-        return Path(storage.local(folder))
-    return Path(model_files.folder(folder, _FILES))
-
-
-_FILES = model_files.Kind("model", ("*",), "check the URL")
+    return evaluate_task(settings, model, shard)

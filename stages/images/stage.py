@@ -5,7 +5,7 @@
     images  each file again: kept pairs as documents with an image, the others with their reason
 
 Defaults of `min_side` and `max_ratio` are the basic filter of DataComp (Gadre et al. 2023, arXiv
-2304.14108, section 3.3). `near` holds one hash and one row number of every image in memory, 16
+2304.14108, section 3.3). `near` holds one hash and one row number of every image in memory, 24
 bytes each.
 """
 

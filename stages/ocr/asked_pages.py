@@ -1,7 +1,7 @@
 """Pages with their requests: a scan is looked at page by page, and each piece becomes a request.
 
-The look is taken in a process of its own, because the files are strangers'. Some pages ahead of
-the engine are in memory, not the whole file.
+The look is taken in a process of its own, because the files are strangers'. A few pages are looked
+at together, when the engine has room for them. So the images of a long file never fill the memory.
 """
 
 import itertools
@@ -26,8 +26,9 @@ _PAGES_AHEAD = 8  # that are looked at together
 _MOST_STOPPED = 3  # pages of a file; those behind them are not looked at
 _SEED_BITS = 0x7FFFFFFF  # every server accepts such a seed
 _PAGE_SIZE = 2000  # of a page without images, in bytes, about
+# A picture of 8 x 8 pixels.
 _WARM_UP = (b"P6 8 8 255\n" + bytes(range(192)), False, 0, Looking(Cutting(by="lines"), 0, 0, 1))
-_one_caller = threading.Lock()  # of the sandbox
+_one_caller = threading.Lock()  # the sandbox serves one at a time
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def pages_of(
     """The pages of a scan, in order; page 0 if it cannot be opened. chosen: number of pages -> the
     pages to look at, from 0.
 
-    A page that hangs takes twice the limit. After `_MOST_STOPPED` of them, the rest of the file has
-    the reason of the last.
+    A page that breaks a limit is tried twice. After `_MOST_STOPPED` such pages, the rest of the
+    file has the reason of the last.
     """
     if scan.rejection is not None:
         yield AskedPage(scan, 0, 0, rejection=scan.rejection)

@@ -44,7 +44,11 @@ class Piece:
 
 
 class Profile:
-    """Which pixels of a page are ink. grey: (height, width), 0 is black."""
+    """Which pixels of a page are ink. grey: (height, width), 0 is black.
+
+    letter: the median height of what hangs together, in pixels. letters: how many such parts are at
+    least half as high.
+    """
 
     def __init__(self, grey: "NDArray[np.uint8]") -> None:
         from scipy import ndimage
@@ -56,7 +60,6 @@ class Profile:
         # Dust has few neighbours.
         near = ndimage.convolve(dark.astype(np.uint8), np.ones((3, 3), np.uint8), mode="constant")
         self.ink: NDArray[np.bool_] = dark & (near >= 4)
-        # The median height of what hangs together, in pixels, and how many are about as high.
         labels, _ = ndimage.label(self.ink)
         heights = [part[0].stop - part[0].start for part in ndimage.find_objects(labels)]
         likely = [height for height in heights if 4 <= height <= 150]

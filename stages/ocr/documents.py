@@ -69,7 +69,6 @@ class Document:
     text: str = ""
     pages: int = 0
     pieces: list[dict[str, Any]] = field(default_factory=list)
-    asked: int = 0  # requests, and pages that could not be asked about
     requests: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
@@ -87,7 +86,6 @@ class Document:
         place = {"page": page.number, "width": width, "height": height}
         if page.rejection is not None:
             self._unread({**place, **_named(whole)}, page.rejection)
-            self.asked += 1
         elif "text" in seen:
             self._piece({**place, **_named(whole)}, LAYER, seen["text"], "\n\n")
         elif "blank" in seen:
@@ -95,7 +93,6 @@ class Document:
         asked = zip(page.pieces, page.asked, strict=True)
         for number, ((box, before), request) in enumerate(asked):
             answer = page.answers[number]
-            self.asked += 1
             self.requests += 1
             self.prompt_tokens += answer.n_prompt_tokens
             self.output_tokens += answer.n_output_tokens
@@ -155,7 +152,7 @@ class Document:
         if parent is not None:
             row["id"] = synthetic_id(parent, 0, 0, prompt.digest, model, sampling, 0)
         lineage = None
-        if self.asked:
+        if self.requests:
             lineage = {"parent": parent, "prompt_hash": prompt.digest, "model": model}
             lineage["sampling"] = sampling
         return {
@@ -163,7 +160,7 @@ class Document:
             "text": self.text,
             "title": self.title,
             "kind": "actual",
-            "prompt": prompt.name if self.asked else None,
+            "prompt": prompt.name if self.requests else None,
             "lineage": lineage or ({"parent": parent} if parent else None),
             "pages": self.pages or None,
             "pieces": self.pieces or None,

@@ -1,13 +1,14 @@
 """What a run will ask, from a sample, for `corpusmill ocr --estimate`.
 
 Some files are drawn. Some pages of their scans are looked at as the run looks at them, so requests
-are counted. A file stands for the others by its size, a page for the others of its scan. No model
-is asked. Tokens come from a run before (`stages.synthesize.usage`). Without one they are a guess by
-the size of the images and the letters on them.
+are counted. No model is asked. The files that were drawn stand for the others: for documents by
+their number, and for pages by their size, because long scans are large. Tokens come from a run
+before (`stages.synthesize.usage`). Without one they are a guess by the size of the images and the
+letters on them.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import IMAGE, seed_for
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.contract import Request
 from corpusmill.stages.engines.pictures import picture_of, words_of
 from corpusmill.stages.extract import pdf
@@ -43,12 +45,14 @@ class _Sums:
         self.scans = self.documents = self.pages = self.requests = 0.0
         self.prompt = self.output = self.most = 0.0
 
-    def add(self, pages: Sequence[AskedPage], weight: float) -> None:
-        """Add a scan by some of its pages. weight: how many scans it stands for."""
-        self.scans += weight
-        self.documents += weight * any(page.asked for page in pages)
+    def add(self, pages: Sequence[AskedPage], scans: float, each: float) -> None:
+        """Add a scan by some of its pages. scans: that it stands for. each: pages that each of its
+        own stands for.
+        """
+        self.scans += scans
+        self.documents += scans * any(page.asked for page in pages)
         for page in pages:
-            stands_for = weight * page.of / len(pages)
+            stands_for = each * page.of / len(pages)
             self.pages += stands_for * bool(page.asked)
             for request in page.asked:
                 self.requests += stands_for
@@ -74,15 +78,16 @@ def lines(
     sample: pages to look at, about. used: rows, requests and tokens of a run before; may be empty.
     """
     chosen = sorted(files, key=lambda file: seed_for("estimate", file.path))[:_FILES]
-    others = sum(file.size for file in files) / max(1, sum(file.size for file in chosen))
-    sums, sampled = _Sums(used), 0
+    by_number = len(files) / max(1, len(chosen))
+    by_size = sum(file.size for file in files) / max(1, sum(file.size for file in chosen))
+    prompt, sums, sampled = settings.loaded_prompt(), _Sums(used), 0
     for file in chosen:
-        scans, share = _sampled(settings, file, max(_PAGES, sample // len(chosen)))
+        scans, share = _sampled(settings, prompt, file, max(_PAGES, sample // len(chosen)))
         sampled += len(scans)
         for pages in scans:
-            sums.add(pages, others / share)
+            sums.add(pages, by_number / share, by_size / share)
     line = Line(
-        prompt=settings.loaded_prompt().name,
+        prompt=prompt.name,
         documents=round(sums.documents),
         requests=round(sums.requests),
         prompt_tokens=round(sums.prompt),
@@ -94,24 +99,22 @@ def lines(
     return [line], round(sums.scans), sampled
 
 
-def _sampled(settings: "Ocr", file: Artifact, most: int) -> tuple[list[list[AskedPage]], float]:
-    """(some pages of each scan of a file, up to `most` of them; the share of the file that they
-    were in).
+def _sampled(
+    settings: "Ocr", prompt: Prompt, file: Artifact, most: int
+) -> tuple[list[list[AskedPage]], float]:
+    """(some pages of each scan, the share of the file that they were in). It ends after `most`
+    pages.
     """
+    looking, limits = settings.looking(), settings.limits()
+    shard, left_out = Shard("estimate", (file,), ""), Counts(settings.name)
     found: list[list[AskedPage]] = []
     seen = 0
-    shard = Shard("estimate", (file,), "")
-    for scan in scans_of(shard, settings.reader, Counts(settings.name)):
-        found.append(list(_some_pages(settings, scan)))
+    for scan in scans_of(shard, settings.reader, left_out):
+        found.append(list(pages_of(scan, prompt, looking, limits, settings.seed, spread)))
         seen += len(found[-1])
         if seen >= most:
             return found, _share_before(scan, file, len(found))
     return found, 1.0
-
-
-def _some_pages(settings: "Ocr", scan: Scan) -> Iterator[AskedPage]:
-    prompt, looking = settings.loaded_prompt(), settings.looking()
-    return pages_of(scan, prompt, looking, settings.limits(), settings.seed, spread)
 
 
 def spread(count: int) -> Iterable[int]:

@@ -133,6 +133,7 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
     from corpusmill.trainer.checkpoint import STATE
     from corpusmill.trainer.parts import Gauging
     from corpusmill.trainer.records import StepRecord, read_records
+    from corpusmill.trainer.token_shards import TOKENIZER
     from corpusmill.trainer.workers import run
     from corpusmill.vision.build import parts
 
@@ -141,10 +142,19 @@ def _train(settings: Train, shard: Shard) -> list[Counts]:
         storage.local_copy(artifact.path, scratch / "shards" / f"{number:06d}", artifact.size)
         for number, artifact in enumerate(shard.inputs)
     ]
+    packed_with: dict[bytes, str] = {}
     for artifact, path in zip(shard.inputs, shards, strict=True):
         footer = pq.read_metadata(path)
         if "tokens" not in footer.schema.to_arrow_schema().names:
             raise CorpusmillError(f"{artifact.path} holds no tokens", "run pack on it first")
+        if TOKENIZER in (footer.metadata or {}):
+            packed_with.setdefault(footer.metadata[TOKENIZER], artifact.path)
+        if len(packed_with) > 1:  # the trainer would name the copies
+            one, other = packed_with.values()
+            raise CorpusmillError(
+                f"{other} was packed with another tokenizer than {one}",
+                "run pack on all documents with the same tokenizer",
+            )
         shard.count_rows(artifact, footer.num_rows)
 
     notes: list[str] = []

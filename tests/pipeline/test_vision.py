@@ -103,6 +103,15 @@ def test_the_three_phases_and_the_export(packed):
     assert verify(str(packed)).problems == []
 
 
+def test_everything_learns_with_the_language_model_in_8_bits(packed):
+    settings = {"steps": 6, "model": {**MODEL, "mamba_heads": 16, "mamba_head_dim": 4}}
+    _, plain = train(packed, "plain-16", **settings)
+    _, rounded = train(packed, "in-8", **settings, precision="fp8", fp8_plain_layers=0)
+    assert rounded != plain
+    assert rounded == pytest.approx(plain, rel=0.02)
+    assert rounded[-1] < rounded[0]
+
+
 def test_an_interrupted_run_has_the_same_weights(packed, tmp_path):
     from corpusmill.manifests.settings import build_settings
     from corpusmill.trainer.train import train as train_model

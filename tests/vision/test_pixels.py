@@ -1,11 +1,12 @@
 """Bad image files end in a reason; good ones of every mode become tiles of one size."""
 
+import contextlib
 import io
 
 import numpy as np
 import pytest
 from corpusmill.vision.config import VisionConfig
-from corpusmill.vision.pixels import ImageError, open_image, tiles
+from corpusmill.vision.pixels import ImageError, open_image, page_count, tiles
 from PIL import Image, ImageFile
 
 CONFIG = VisionConfig(tile_size=56, max_tiles=4)
@@ -33,6 +34,15 @@ def test_damaged_files_have_a_reason():
     assert reason(whole[: len(whole) // 2]) == "image.truncated"
     assert reason(b"") == "image.unreadable"
     assert reason(b"<html>not an image</html>") == "image.unreadable"
+
+
+def test_a_damaged_file_prints_no_warning(recwarn):
+    whole = encoded(page((20, 20)), "TIFF", save_all=True, append_images=[page((20, 20))])
+    for end in range(len(whole)):
+        with contextlib.suppress(ImageError):
+            page_count(whole[:end])
+            open_image(whole[:end], 0)
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_a_reason_tells_the_same_again():

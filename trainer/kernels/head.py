@@ -10,8 +10,8 @@ arXiv 2410.10989), section 3.2.
 """
 
 import torch
-from corpusmill.trainer.gradient_sums import add_product
 from corpusmill.trainer.kernels import head_kernels
+from corpusmill.trainer.kernels.products import add_product
 from torch import Tensor
 
 BLOCK_LOGITS = 2**30  # logits in memory at a time: 2 GB in bf16

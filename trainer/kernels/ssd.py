@@ -1,13 +1,13 @@
 """The selective scan on a GPU, as an operator that `torch.compile` sees as one node.
 
 `scan` takes the row of x, B and C that the convolution leaves, and its gradient comes back as one
-such row: nothing is split, padded or put together in memory. The kernels are in `ssd_kernels`;
-what they compute is `trainer.ssd.chunked_ssd`.
+such row: nothing is split, padded or put together in memory. The kernels are in `ssd_kernels`
+and `ssd_backward_kernels`; what they compute is `trainer.ssd.chunked_ssd`.
 """
 
 import torch
 import triton
-from corpusmill.trainer.kernels import launch, ssd_kernels
+from corpusmill.trainer.kernels import launch, ssd_backward_kernels, ssd_kernels
 from torch import Tensor
 
 BLOCK_H = 16
@@ -266,7 +266,7 @@ def run_backward(
     dscore = xBC.new_empty(batch, chunks, groups, launch.CHUNK, launch.CHUNK)
     leaving = shape.states(dy, xBC[..., inner + groups * state :], backward=True)
     strides = (*xBC.stride()[:2], *dy.stride()[:2], *dxBC.stride()[:2], rows.stride(0))
-    ssd_kernels.scan_backward_values[shape.chunk_grid](
+    ssd_backward_kernels.scan_backward_values[shape.chunk_grid](
         xBC,
         dy,
         shape.decay,
@@ -288,7 +288,7 @@ def run_backward(
     if entering is None:
         entering = shape.entering()
     for of_C in (False, True):
-        ssd_kernels.scan_backward_maps[shape.chunk_grid](
+        ssd_backward_kernels.scan_backward_maps[shape.chunk_grid](
             xBC,
             dy,
             shape.decay,
@@ -308,7 +308,7 @@ def run_backward(
             **shape.sizes,
             **launch.SCAN_BACKWARD_MAPS.options(),
         )
-    ssd_kernels.decay_gradient[chunks, batch, triton.cdiv(heads, BLOCK_H)](
+    ssd_backward_kernels.decay_gradient[chunks, batch, triton.cdiv(heads, BLOCK_H)](
         rows,
         through,
         shape.dt,

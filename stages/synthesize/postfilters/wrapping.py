@@ -52,7 +52,9 @@ _WORK = (
 )
 _OPENING = re.compile(
     rf"(?:{_EAGER}[!,.。！，、:]?\s*)?{_HERE}[^\n]{{0,120}}?{_WORK}[^\n]{{0,80}}?[:：][*_]*\s*(?:\n|$)"
-    rf"|{_EAGER}\s*[!.。！]+\s*(?=\n|{_HERE})",
+    rf"|{_EAGER}\s*[!.。！]+\s*(?=\n|{_HERE})"
+    r"|(?:the )?(?:rewritten|rephrased|paraphrased|revised|condensed|summari[sz]ed|simplified)\s+"
+    r"(?:text|passage|version|article)[*_]*\s*[:：][*_]*\s*(?:\n|$)",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(

@@ -130,3 +130,4 @@ def test_the_report_shows_the_comparison(tmp_path, arms):
     text = render(str(tmp_path / "out"))
     assert "ablate: what the arms are worth" in text
     assert "3,072 tokens each, 1 seeds; differences to lists" in text
+    assert "<title>sums -" in text  # the mark of its better arm in the picture

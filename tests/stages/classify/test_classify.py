@@ -366,15 +366,28 @@ def test_columns_of_earlier_stages_stay_and_scores_can_be_renewed(models, tmp_pa
     assert verify(str(tmp_path)).problems == []
 
 
-def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(models, tmp_path):
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_table_from_elsewhere_needs_no_more_than_id_and_text(
+    models, tmp_path, monkeypatch, device
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    encoder = write_encoder(tmp_path / "encoder", outputs=1, bias=2.5)
+    meaning = {"kind": "embedding", "encoder": encoder, "max_tokens": 16, "device": device}
     columns = {
         "id": pa.array(["a", "b"], pa.large_string()),
         "text": pa.array([page(5), page(95)], pa.large_string()),
     }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
-    quality = {item["id"]: item["quality"] for item in rows_below(tmp_path / "out/documents")}
-    assert quality["a"] < quality["b"]
+    settings = {"scorers": {**scorers(models), "meaning": meaning}}
+    classify(tmp_path / "out", settings, str(tmp_path / "a.parquet"))
+    bucket = {item["id"]: item["bucket_words"] for item in rows_below(tmp_path / "out/documents")}
+    assert bucket["a"] < bucket["b"]
+
+
+def test_a_text_column_that_is_no_text_is_named(models, tmp_path):
+    pq.write_table(pa.table({"id": ["a"], "text": [["a list"]]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"column 'text' is list<.*>, not string"):
+        classify(tmp_path / "out", {"scorers": scorers(models)}, str(tmp_path / "a.parquet"))
 
 
 def test_a_missing_model_stops_the_stage_before_anything_is_read(tmp_path):

@@ -139,8 +139,8 @@ def test_a_folder_of_tasks_may_be_named_without_a_slash(tasks, tmp_path, monkeyp
 def test_a_model_with_a_table_of_positions_reads_no_further(tasks, tmp_path):
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    sizes = {"n_positions": 128, "n_embd": 8, "n_layer": 1, "n_head": 1}
-    config = GPT2Config(vocab_size=VOCABULARY, tie_word_embeddings=True, **sizes)
+    config = GPT2Config(vocab_size=VOCABULARY, n_positions=128, n_embd=8, n_layer=1, n_head=1)
+    assert config.tie_word_embeddings
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "model")
     add_tokenizer(tmp_path / "model")
     named = [str(tasks / "quiz.yaml")]
@@ -234,6 +234,15 @@ def test_a_gauge_reads_from_memory_what_the_verb_reads_from_a_folder(tasks, tmp_
         gauge_for(model, Evaluate(tasks=(str(tasks / "sums.yaml"),), tokenizer=str(TINY)), 128)
     with pytest.raises(CorpusmillError, match=r"gauge\.tokenizer is missing"):
         gauge_for(model, Evaluate(tasks=names), 128)
+
+
+def test_a_setting_that_vllm_does_not_know_is_refused_at_once(tasks, tmp_path):
+    for settings, says in (
+        ({"vllm": {"tensor_paralel_size": 2}}, "evaluate.vllm.tensor_paralel_size"),
+        ({"vllm": {"in_flight": 0}}, "evaluate.vllm.in_flight is 0"),
+    ):
+        with pytest.raises(CorpusmillError, match=says):
+            evaluate(tmp_path, tmp_path / "out", tasks=[str(tasks)], runtime="vllm", **settings)
 
 
 def test_the_command_prints_the_figures(tasks, tmp_path):

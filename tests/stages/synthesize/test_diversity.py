@@ -121,3 +121,24 @@ def test_a_collapsed_prompt_is_a_warning_of_its_stage(tmp_path, tokenizer_folder
     assert any(
         "warning: synthesize: prompt same may have collapsed: 100%" in line for line in lines
     )
+
+
+@pytest.mark.parametrize(
+    ("answered", "warnings"), [(3, ["prompt often kept 3 of 8 rows"]), (4, [])]
+)
+def test_a_prompt_with_few_rows_kept_is_a_warning(tmp_path, tokenizer_folder, answered, warnings):  # noqa: F811
+    pages = [document(str(n), f"{n} {sentence(n)} " * 4) for n in range(8)]
+    documents = write_shards(tmp_path, {"in/00.parquet": pages})
+    prompt = tmp_path / "often.md"
+    prompt.write_text(
+        "---\nname: often\nlimits: {max_input_tokens: 900, max_output_tokens: 300}\n---\n"
+        "{document}\n"
+    )
+
+    def behave(text, attempt):
+        return answer(prose(3, 50) if int(text[0]) < answered else "", chat=True)
+
+    with serving(behave) as server:
+        settings = stage_at(server, tokenizer_folder, routes={"low": (str(prompt),)})
+        (row,) = stage_rows(run(settings, documents, tmp_path / "out"))
+    assert list(row.warnings) == [f"{text}; excluded/ says why" for text in warnings]

@@ -27,6 +27,8 @@ def context(segment: str = "The river rises in the hills.", instruction: str = "
         "¡Claro! Aquí tienes el texto:".lstrip("¡"),
         "当然！以下是改写后的版本：",
         "Конечно! Вот переписанный текст:",
+        "Rewritten text:",
+        "**The summarised version:**",
     ],
 )
 def test_an_opening_courtesy_is_cut(opening):
