@@ -7,7 +7,6 @@ from typing import Any
 from corpusmill.manifests import storage
 from corpusmill.report.reading.run import Run
 from corpusmill.stages.ablate.picture import picture_of
-from markupsafe import Markup
 
 METRICS = ("bits_per_byte", "gold_bits_per_byte")
 TEXT, MEAN = METRICS[0], "mean of texts"
@@ -24,7 +23,7 @@ class Ablation:
     tokens: int
     seeds: int
     rows: list[dict[str, Any]]
-    picture: Markup
+    picture: str
 
 
 def ablations(run: Run) -> list[Ablation]:
@@ -48,7 +47,7 @@ def ablations(run: Run) -> list[Ablation]:
                 tokens=facts["tokens"],
                 seeds=len(facts["seeds"]),
                 rows=rows,
-                picture=Markup(picture_of(facts["figures"])),
+                picture=picture_of(facts["figures"]),
             )
         )
     return found
