@@ -26,6 +26,7 @@ import torch
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.trainer import checkpoint
+from corpusmill.trainer.averaging import Earlier, average
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.shape import HybridConfig
 from safetensors.torch import save_file
@@ -64,6 +65,7 @@ def export(
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     context_length: int | None = None,
     facts: TokenizerFacts | None = None,
+    earlier: Earlier | None = None,
 ) -> Path:
     """Write model, configuration and tokenizer into `output_folder`, and return it.
 
@@ -72,13 +74,16 @@ def export(
     copied it. context_length: what readers take as the longest input; by default the length of
     training. The model has no position embedding, so longer inputs run. facts: what packing knew of
     the tokenizer, so that readers end a text where packing ended documents; if not given,
-    tokenizer.json and tokenizer_config.json tell. Raises ModelError if a folder does not hold what
-    it should, or if the tokenizer has more tokens than the model.
+    tokenizer.json and tokenizer_config.json tell. earlier: a model to average with. Raises
+    ModelError if a folder does not hold what it should, or if the tokenizer has more tokens than
+    the model.
     """
     chosen = checkpoint_folder
     if not (chosen / "state.json").exists():
         chosen = checkpoint.latest(checkpoint_folder / "checkpoints") or checkpoint_folder
     model, config = checkpoint.load_model(chosen)
+    if earlier is not None:
+        average(model, earlier)
     context = config.sequence_length if context_length is None else context_length
     return write_model(model, tokenizer_folder, output_folder, dtype, context, facts)
 

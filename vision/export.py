@@ -10,6 +10,7 @@ from typing import Literal
 
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
+from corpusmill.trainer.averaging import Earlier, average
 from corpusmill.trainer.export import (
     TokenizerFacts,
     huggingface_config,
@@ -30,9 +31,12 @@ def export_checkpoint(
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     context_length: int | None = None,
     facts: TokenizerFacts | None = None,
+    earlier: Earlier | None = None,
 ) -> Path:
     """The same as `trainer.export.export`, for the checkpoint of a model that reads images."""
     model, config = load_model(checkpoint_folder)
+    if earlier is not None:
+        average(model, earlier)
     context = config.sequence_length if context_length is None else context_length
     special = (facts or read_facts(tokenizer_folder)).ids()
     return export(model, tokenizer_folder, output_folder, special, context, dtype)

@@ -6,18 +6,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from corpusmill.manifests import storage
+from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from safetensors import safe_open
 
 if TYPE_CHECKING:
+    from corpusmill.trainer.averaging import Earlier
     from corpusmill.trainer.export import TokenizerFacts
 
+EARLIER = model_files.Kind(
+    "model",
+    ("*.safetensors", "*.safetensors.index.json", "config.json"),
+    "set average_with to an export of the language model before its last training",
+)
 WEIGHTS = "model.safetensors"
 SHARDED = ".metadata"  # of a checkpoint of several ranks, beside their files
 
@@ -40,11 +46,19 @@ class Export(GlobalStage):
     """Of the weights that are written."""
     context_length: PositiveInt | None = None
     """The longest input that readers expect, in tokens. Null: the sequence length of training."""
+    average_with: str | None = None
+    """The folder of the language model before its last training: an export of the same shape, as in
+    step:language-export. Its weights and those of now are averaged, so that less is lost of what it
+    knew (Wortsman et al. 2022, arXiv 2109.01903). Null: no average."""
+    average_share: float = Field(0.25, gt=0, lt=1)
+    """The part of the earlier model in that average."""
 
     def depends_on(self) -> str:
-        return hashlib.sha256(
-            "".join(map(storage.digest_of, self.tokenizer_files())).encode()
-        ).hexdigest()
+        files = self.tokenizer_files()
+        if self.average_with is not None:
+            earlier = model_files.folder(self.average_with, EARLIER)
+            files += [str(path) for path in sorted(Path(earlier).glob("*.safetensors"))]
+        return hashlib.sha256("".join(map(storage.digest_of, files)).encode()).hexdigest()
 
     def tokenizer_files(self) -> list[str]:
         """The tokenizer's files that exist. Raises ModelError if there are none."""
@@ -56,6 +70,14 @@ class Export(GlobalStage):
                 "name the folder of the tokenizer that packed the data",
             )
         return found
+
+    def earlier(self) -> "Earlier | None":
+        from corpusmill.trainer.averaging import Earlier
+
+        if self.average_with is None:
+            return None
+        folder = Path(model_files.folder(self.average_with, EARLIER))
+        return Earlier(folder, self.average_share)
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(
@@ -94,6 +116,7 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
             settings.dtype,
             settings.context_length,
             _facts(tokenizer),
+            settings.earlier(),
         )
         for file in sorted((work / "model").iterdir()):
             shard.keep(file, "")

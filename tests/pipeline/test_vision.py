@@ -11,7 +11,9 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, IMAGE
 from corpusmill.trainer import checkpoint
-from corpusmill.vision.build import load_model
+from corpusmill.trainer.export import write_model
+from corpusmill.trainer.model import HybridModel, initialise
+from corpusmill.vision.build import load_export, load_model
 from corpusmill.vision.letters import letter_loss, patch_labels
 from corpusmill.vision.pixels import open_image, tiles
 from corpusmill.vision.reading import PageReader
@@ -354,3 +356,32 @@ def test_an_encoder_keeps_its_letters_while_everything_learns(packed):
     account = run("export", settings, packed / "kept-export", str(kept)).totals[0]
     assert account.unused == {"letter_head": 2}  # weight and bias: no reader needs them
     assert letter_nats(packed, forgotten, warm) > 1.5 * before
+
+
+def test_an_export_is_averaged_with_the_language_model_before(packed, tmp_path):
+    checkpoint_folder, _ = train(packed, "averaged", steps=2)
+    tokenizer = packed / "pack/tokenizer"
+    settings = {"tokenizer": str(tokenizer), "dtype": "float32"}
+    run("export", settings, tmp_path / "now", str(checkpoint_folder))
+    model, _ = load_model(checkpoint_folder / "checkpoint")
+    before = HybridModel(model.config)
+    initialise(before, 7)
+    write_model(before, tokenizer, tmp_path / "before", "float32", 160)
+    earlier = {"average_with": str(tmp_path / "before"), "average_share": 0.5}
+    run("export", {**settings, **earlier}, tmp_path / "average", str(checkpoint_folder))
+    now, average = load_export(tmp_path / "now"), load_export(tmp_path / "average")
+    found = dict(average.named_parameters())
+    olds = dict(before.named_parameters())
+    for name, value in now.named_parameters():
+        wanted = value if name not in olds else (value + olds[name]) / 2
+        torch.testing.assert_close(found[name], wanted)
+    other = HybridModel(model.config.model_copy(update={"ffn_size": 24}))
+    initialise(other, 7)
+    write_model(other, tokenizer, tmp_path / "other", "float32", 160)
+    with pytest.raises(CorpusmillError, match="ffn_size"):
+        run(
+            "export",
+            {**settings, "average_with": str(tmp_path / "other")},
+            tmp_path / "refused",
+            str(checkpoint_folder),
+        )

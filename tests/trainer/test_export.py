@@ -7,10 +7,14 @@ import pytest
 import torch
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.trainer import checkpoint
-from corpusmill.trainer.export import TokenizerFacts, export
+from corpusmill.trainer.averaging import Earlier
+from corpusmill.trainer.export import TokenizerFacts, export, write_model
+from corpusmill.trainer.model import initialise
 from corpusmill.trainer.train import train
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
+
+WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
@@ -184,3 +188,20 @@ def test_a_tokenizer_without_tokenizer_json_comes_along(run, tmp_path):
     facts = TokenizerFacts(64, bos=None, eos=1, pad=0)
     out = export(run.checkpoint, folder, tmp_path / "hf", facts=facts)
     assert AutoTokenizer.from_pretrained(out)("a").input_ids == [100, 1]
+
+
+def test_an_export_can_be_the_average_with_an_earlier_model(run, tokenizer, tmp_path):
+    before, config = checkpoint.load_model(run.checkpoint)
+    initialise(before, 5)
+    write_model(before, tokenizer, tmp_path / "before", "float32", config.sequence_length)
+    now = load_file(export(run.checkpoint, tokenizer, tmp_path / "now", "float32") / WEIGHTS)
+    folder = export(
+        run.checkpoint,
+        tokenizer,
+        tmp_path / "average",
+        "float32",
+        earlier=Earlier(tmp_path / "before", 0.25),
+    )
+    old = load_file(tmp_path / "before" / WEIGHTS)
+    for name, value in load_file(folder / WEIGHTS).items():
+        torch.testing.assert_close(value, 0.75 * now[name] + 0.25 * old[name])
