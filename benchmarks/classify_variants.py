@@ -1,6 +1,6 @@
 """What makes the encoder scorer faster on one GPU: one change at a time.
 
-    python benchmarks/classify_variants.py [--shape NAME] [--layers N] [--device cpu]
+    python benchmarks/classify_variants.py [--shape NAME] [--quick] [--layers N] [--device cpu]
 
 The first table has the forward pass for texts of 512 tokens, as in classify_gpu.py. Each row adds
 to `base`, which is compiled and has GELU in its product. The rows come twice, in the same order,
@@ -9,14 +9,15 @@ since clocks of a GPU differ by some per cent from second to second.
 | row | adds |
 |---|---|
 | replayed | a CUDA graph: one launch for a batch |
+| residual | the product before a LayerNorm adds to its residual in place |
 | lt | all products by cuBLASLt |
 | tuned | a search among launch settings of the kernels between the products |
 | halves | the halves of a batch on two streams, so that kernels of one fill gaps of the other |
 | autotuned | a search among Triton's products, which take GELU with them |
 
-Then kernels by the time that they take in one batch. The second table has the scorer as `classify`
-calls it: `ready` gets ids in place of texts, so no tokenizer takes Python's lock.
-The last line is JSON.
+`off` is the largest difference of a vector to the first row's. Then come kernels by the time that
+they take in one batch. The second table has the scorer as `classify` calls it (not with --quick):
+`ready` gets ids in place of texts, so no tokenizer takes Python's lock. The last line is JSON.
 """
 
 import argparse
@@ -87,6 +88,7 @@ class Forwards:
     def __init__(self, body: Any, shape: Any, device: str) -> None:
         self.body, self.shape, self.device = body, shape, device
         self.rows: list[dict[str, Any]] = []
+        self.first: torch.Tensor | None = None  # vectors by the first row
 
     def batch(self, texts: int) -> Packed:
         ids = np.random.default_rng(0).integers(5, 30000, (texts, LENGTH), dtype=np.int32)
@@ -120,23 +122,28 @@ class Forwards:
                 if replayed and cuda:
                     forward = Replayed(forward, batch)
                 each, _ = seconds_of(lambda: forward(batch), self.device)
+                some = forward(batch)[:2].clone()
         except (RuntimeError, ValueError, AssertionError) as error:  # the others still count
             print(f"{name:24} {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
             return
         finally:
             if cuda:
                 torch.backends.cuda.preferred_blas_library("default")
+        self.first = some if self.first is None else self.first
         share = texts / each * operations(self.shape, LENGTH) / CEILING
         row = {
             "row": name,
             "texts": texts,
             "documents_s": round(texts / each, 1),
             "of_ceiling": round(share, 4),
+            "off": round(float((some - self.first).abs().max()), 4),
             "took_s": round(time.perf_counter() - began, 1),
         }
         self.rows.append(row)
         print(
-            f"{name:24} {texts:5} {texts / each:12.1f} {share:11.4f} {row['took_s']:8}", flush=True
+            f"{name:24} {texts:5} {texts / each:12.1f} {share:11.4f} {row['off']:8} "
+            f"{row['took_s']:8}",
+            flush=True,
         )
 
     def kernels(self) -> None:
@@ -153,8 +160,36 @@ class Forwards:
             print(f"{item.key[:90]:90} {item.count:5} {item.device_time_total / 1000:8.3f}")
 
 
+def residual_in_place(norm_of: Any) -> Any:
+    """`_after_attention` whose products add to `x` in place. norm_of(norm, x, bias)."""
+
+    def after(layer: Any, x: torch.Tensor, attended: torch.Tensor, _joined_gelu: bool) -> Any:
+        first, inner, last = layer.attention.output, layer.intermediate.dense, layer.output
+        x = x.addmm_(attended, first.dense.weight.t())
+        x = norm_of(first.LayerNorm, x, first.dense.bias)
+        hidden = torch._addmm_activation(inner.bias, x, inner.weight.t(), use_gelu=True)
+        x = x.addmm_(hidden, last.dense.weight.t())
+        return norm_of(last.LayerNorm, x, last.dense.bias)
+
+    return after
+
+
+def plain_norm(norm: Any, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = norm(x + bias)
+    return found
+
+
 def tuned(**options: Any) -> Any:
     return torch.compile(_after_attention, options=options)
+
+
+def quick_rows(measured: Forwards) -> None:
+    residual = residual_in_place(torch.compile(plain_norm))
+    for _ in range(3):
+        for texts in (USUAL, 128):
+            measured.measure("base", texts, replayed=False)
+            measured.measure("replayed", texts)
+            measured.measure("replayed, residual", texts, after=residual)
 
 
 def forward_rows(measured: Forwards) -> None:
@@ -230,6 +265,7 @@ def main() -> None:
     )
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--shape", choices=list(SHAPES), default="arctic-embed-m")
+    parser.add_argument("--quick", action="store_true", help="a few forward passes, three times")
     parser.add_argument("--layers", type=int, help="fewer layers, to try the script")
     parser.add_argument("--texts", type=int, default=CALL, help="of one call of the scorer")
     arguments = parser.parse_args()
@@ -251,12 +287,18 @@ def main() -> None:
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
         measured = Forwards(model.base_model.to(arguments.device).eval(), shape, arguments.device)
         print(f"torch {torch.__version__}; prepared in {time.perf_counter() - began:.1f} s\n")
-        print(f"{'forward':24} {'texts':>5} {'documents/s':>12} {'of ceiling':>11} {'took s':>8}")
-        if arguments.device == "cuda":
+        print(f"{'forward':24} {'texts':>5} {'documents/s':>12} {'of ceiling':>11}", end="")
+        print(f" {'off':>8} {'took s':>8}")
+        if arguments.device != "cuda":
+            measured.measure("base", 2)
+            measured.measure("residual", 2, after=residual_in_place(plain_norm))
+        elif arguments.quick:
+            quick_rows(measured)
+            print(json.dumps({**result, "forward": measured.rows}))
+            return
+        else:
             forward_rows(measured)
             measured.kernels()
-        else:
-            measured.measure("base", 2)
         print(f"\n{'scorer':30} documents/s, largest difference of grades to the first row")
         result["scorer"] = scorer_rows(folder, texts, mixed, arguments.device)
         if arguments.device == "cuda":  # last, because its search takes longest

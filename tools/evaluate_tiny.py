@@ -16,7 +16,8 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.schema import seed_for
 from corpusmill.tools.denoise import NOISES, noisy
 from corpusmill.tools.error_rate import character_error_rate
-from corpusmill.tools.pairs import Pair, Passages, draw_passage, read_passages
+from corpusmill.tools.pairs import Pair
+from corpusmill.tools.passages import Passages, draw_passage, read_passages
 from corpusmill.tools.web_blocks import filled, with_places
 
 if TYPE_CHECKING:

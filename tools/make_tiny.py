@@ -49,8 +49,9 @@ def tokenizer_texts(text: Path, prompt: "Prompt", seed: int) -> Iterator[str]:
     Clean passages as answers, and for every second one the prompt with its noisy form.
     """
     from corpusmill.tools import pairs
+    from corpusmill.tools.passages import read_passages
 
-    passages = pairs.read_passages(text, held_out=False)
+    passages = read_passages(text, held_out=False)
     rng = random.Random(seed)
     characters = 0
     while characters < TOKENIZER_CHARACTERS:

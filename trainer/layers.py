@@ -20,7 +20,9 @@ from corpusmill.trainer.ssd import scan
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-ONE_PASS = False  # the backward of a norm adds the gradient that passed by it; not yet measured
+# Whether a norm's backward adds the gradient that passed by it; benchmarks/train_choices.py
+# measures steps without.
+ONE_PASS = True
 
 
 class Linear(nn.Linear):

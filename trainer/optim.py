@@ -111,7 +111,8 @@ class Optimizer:
         gradients = [local(_gradient(self.parameters[name])) for name in names]
         stored = [[local(self.means[name][key]) for name in names] for key in MEANS]
         first, second = ([mean.float() for mean in means] for means in stored)
-        count = torch.tensor(float(self.steps), device=parameters[0].device)
+        # Not torch.tensor: its copy to the GPU would wait for all that is launched before.
+        count = torch.full((), float(self.steps), device=parameters[0].device)
         torch._fused_adamw_(
             parameters,
             gradients,

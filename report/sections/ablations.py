@@ -4,13 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from corpusmill.evaluation.comparison import MEAN, TEXT, Figure
 from corpusmill.manifests import storage
 from corpusmill.report.reading.run import Run
-from corpusmill.stages.ablate.picture import picture
-from markupsafe import Markup
+from corpusmill.stages.ablate.picture import picture_of
 
 METRICS = ("bits_per_byte", "gold_bits_per_byte")
+TEXT, MEAN = METRICS[0], "mean of texts"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Ablation:
     tokens: int
     seeds: int
     rows: list[dict[str, Any]]
-    picture: Markup
+    picture: str
 
 
 def ablations(run: Run) -> list[Ablation]:
@@ -41,7 +40,6 @@ def ablations(run: Run) -> list[Ablation]:
             if figure["metric"] in METRICS and not figure["domain"]
         ]
         rows.sort(key=lambda one: (one["task"] != MEAN, one["metric"] != TEXT, one["task"]))
-        drawn = picture([Figure.of_json(figure) for figure in facts["figures"]])
         found.append(
             Ablation(
                 name=stage.name,
@@ -49,7 +47,7 @@ def ablations(run: Run) -> list[Ablation]:
                 tokens=facts["tokens"],
                 seeds=len(facts["seeds"]),
                 rows=rows,
-                picture=Markup(drawn),
+                picture=picture_of(facts["figures"]),
             )
         )
     return found

@@ -9,12 +9,11 @@ from typing import Any
 
 from corpusmill.manifests import storage
 from corpusmill.report.reading.run import Run
-from corpusmill.report.sections.ablations import METRICS
+from corpusmill.report.sections.ablations import MEAN, METRICS, TEXT
 from corpusmill.stages.blend.proposed import PROPOSAL
 from corpusmill.stages.mix.page import RUNS, doubt_about
 
 SHARE, PREDICTED = "share_", "predicted_"
-TEXT, MEAN = METRICS[0], "mean of texts"
 Points = list[tuple[float, float]]
 
 

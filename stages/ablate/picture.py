@@ -5,8 +5,9 @@ baseline. Bits per byte only: left is better.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from corpusmill.evaluation.comparison import GOLD, MEAN, TEXT, Figure, by_key
 
@@ -16,8 +17,13 @@ LETTER = 7  # pixels of a letter, about
 COLOURS = ("#1d4ed8", "#c2410c", "#15803d", "#7e22ce", "#0e7490", "#be123c", "#4d7c0f", "#57534e")
 
 
+def picture_of(figures: Iterable[Mapping[str, Any]]) -> str:
+    """The picture of figures as `comparison.json` has them."""
+    return picture([Figure.of_json(figure) for figure in figures])
+
+
 def picture(figures: Sequence[Figure]) -> str:
-    """An SVG."""
+    """An SVG. Every name in it is escaped."""
     found = [
         (key, compared)
         for key, arms_of_key in by_key(figures)

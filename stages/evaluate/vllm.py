@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import torch
-from corpusmill.manifests.errors import EngineError
+from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import model_folder
 from corpusmill.stages.engines.contract import Request
 from corpusmill.stages.engines.stream import streamed
@@ -110,9 +110,13 @@ def load(folder: Path, tokenizer: LoadedTokenizer, settings: str) -> VLLMScorer:
     settings: of `VLLMEngine` as JSON, but for the model; `context` is that of the evaluation.
     Raises ModelError if the folder holds no model for vLLM.
     """
+    if not (folder / "config.json").exists():
+        raise ModelError(f"{folder} is no model for vLLM", "name the output of `corpusmill export`")
     work = tempfile.TemporaryDirectory()
     model = with_tokenizer(folder, tokenizer, Path(work.name))
-    found = json.loads(settings)
-    if found.get("context"):
-        found["context"] += _MORE
-    return VLLMScorer(VLLMEngine(model=str(model), **found), work)
+    engine = VLLMEngine(model=str(model), **json.loads(settings))
+    declared = model_folder.declared_context(engine.model)
+    if engine.context is not None:
+        room = engine.context + _MORE  # vLLM refuses more than the model declares
+        engine = engine.model_copy(update={"context": min(room, declared or room)})
+    return VLLMScorer(engine, work)

@@ -69,7 +69,8 @@ class Export(GlobalStage):
 def _export(settings: Export, shard: Shard) -> list[Counts]:
     from corpusmill.trainer import checkpoint as checkpoints
     from corpusmill.trainer.export import export
-    from corpusmill.vision.export import WARM_UP, export_checkpoint
+    from corpusmill.vision.build import LETTER_HEAD
+    from corpusmill.vision.export import export_checkpoint
 
     state = [artifact.path for artifact in shard.inputs if artifact.name == "state.json"]
     if len(state) != 1:
@@ -103,7 +104,7 @@ def _export(settings: Export, shard: Shard) -> list[Counts]:
             sharded = artifact.name == SHARDED
             found = _sharded_tensors(checkpoint) if sharded else _tensors(checkpoint / WEIGHTS)
             shard.count_rows(artifact, len(found))
-            if heads := sum(name.startswith(WARM_UP) for name in found):
+            if heads := sum(name.startswith(LETTER_HEAD) for name in found):
                 account.unused["letter_head"] = heads
     account.rows_in = shard.rows_read
     return [account]

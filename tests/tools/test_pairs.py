@@ -12,6 +12,13 @@ from corpusmill.stages.engines import chat
 from corpusmill.tools import pairs
 from corpusmill.tools.clean_text import CLEAN_TEXT
 from corpusmill.tools.paragraphs import PARAGRAPH
+from corpusmill.tools.passages import (
+    Passages,
+    draw_passage,
+    read_passages,
+    with_headings,
+    with_swapped_words,
+)
 
 TINY = package_file("models", "tiny")
 SENTENCES = [
@@ -40,19 +47,19 @@ def text(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def passages(text) -> pairs.Passages:
-    return pairs.read_passages(text, held_out=False)
+def passages(text) -> Passages:
+    return read_passages(text, held_out=False)
 
 
 def test_held_out_documents_are_read_apart(text):
-    training, held_out = (pairs.read_passages(text, held_out=side) for side in (False, True))
+    training, held_out = (read_passages(text, held_out=side) for side in (False, True))
     assert [len(paragraphs) for paragraphs in training.paragraphs] == [6, 4]
     assert [len(paragraphs) for paragraphs in held_out.paragraphs] == [2]
 
 
 def test_passages_are_whole_sentences_of_the_text(passages):
     for seed in range(50):
-        _, clean = pairs.draw_passage(passages, random.Random(seed))
+        _, clean = draw_passage(passages, random.Random(seed))
         for paragraph in clean.split(PARAGRAPH):
             assert all(
                 f"{sentence}." in SENTENCES for sentence in paragraph.removesuffix(".").split(". ")
@@ -65,7 +72,7 @@ def test_the_same_seed_gives_the_same_pair(passages):
 
 
 def test_estranged_text_keeps_its_shape(passages):
-    made = pairs.with_swapped_words(
+    made = with_swapped_words(
         "The Bridge of 1850 is old, very old.", passages.words, random.Random(1)
     )
     assert made.endswith(".")
@@ -74,7 +81,7 @@ def test_estranged_text_keeps_its_shape(passages):
 
 def test_headings_are_added_to_the_clean_text():
     clean = " ".join(SENTENCES[:4])
-    headed = [pairs.with_headings(clean, random.Random(seed)) for seed in range(20)]
+    headed = [with_headings(clean, random.Random(seed)) for seed in range(20)]
     assert {made.endswith(clean) for made in headed} == {True}
     assert len(set(headed)) > 1
 
@@ -105,7 +112,7 @@ def test_the_answer_is_the_lead_in_line_and_the_clean_text(passages):
 def test_shards_are_what_the_trainer_reads_and_do_not_depend_on_processes(
     text, tmp_path, monkeypatch
 ):
-    passages, frame = pairs.read_passages(text, held_out=False), pairs.read_frame(TINY)
+    passages, frame = read_passages(text, held_out=False), pairs.read_frame(TINY)
     tokenizer = pairs.load_tokenizer(TINY)
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()

@@ -8,6 +8,7 @@ import pytest
 from corpusmill.tools import pairs, web_blocks
 from corpusmill.tools.denoise import NOISES, noisy
 from corpusmill.tools.paragraphs import PARAGRAPH
+from corpusmill.tools.passages import Passages
 
 WORDS = ("bridge", "harbour", "winter", "Copper", "island", "ledger")
 CODE = ("def f(x):\n    return x + 1",)
@@ -58,7 +59,7 @@ def test_snippets_are_runs_of_lines_of_source_code():
 
 
 def test_pairs_of_all_seeds_keep_numbers_of_their_blocks():
-    passages = pairs.Passages(("s",), (1.0,), ((CLEAN,),), (np.array([len(CLEAN)]),), WORDS, CODE)
+    passages = Passages(("s",), (1.0,), ((CLEAN,),), (np.array([len(CLEAN)]),), WORDS, CODE)
     made = [pairs.make_pair(passages, seed) for seed in range(60)]
     listed = [pair for pair in made if re.search(r"^- \[", pair.clean, re.M)]
     assert listed

@@ -22,10 +22,20 @@ def gradients_of_a_step(model: HybridModel) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("fp8", [False, True])
-def test_a_step_has_the_gradients_of_autograd(small_model, fp8, compiled):
+@pytest.mark.parametrize(
+    ("fp8", "compiled", "recompute"),
+    [
+        (False, False, False),
+        (False, True, False),
+        (True, False, True),
+        (True, True, False),
+        (False, True, True),
+    ],
+)
+def test_a_step_has_the_gradients_of_autograd(small_model, fp8, compiled, recompute):
     model = HybridModel(small_model)
+    if recompute:
+        model.recompute(["mamba", "attention", "ffn"])
     initialise(model, 0)
     if fp8:
         model.use_fp8("tensor", plain_layers=1)

@@ -15,6 +15,7 @@ from MathJax's scripts, or from the `alt` of an image.
 
 import numpy as np
 from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.extract.page.block_borders import NOTHING, SPACE, admits, end_block
 from corpusmill.stages.extract.page.facts import (
     DISPLAY_MATH,
     DISPLAY_SCRIPT,
@@ -25,6 +26,7 @@ from corpusmill.stages.extract.page.facts import (
     TEX_ANNOTATION,
     VALUE_ATTRIBUTES,
 )
+from corpusmill.stages.extract.page.formulas import open_formula, write_formula
 from corpusmill.stages.extract.page.hashing import look_up
 from corpusmill.stages.extract.page.mathml import in_formula
 from corpusmill.stages.extract.page.names import (
@@ -94,17 +96,7 @@ from corpusmill.stages.extract.page.tags import (
     read_attributes,
     tag_name_end,
 )
-from corpusmill.stages.extract.page.text import (
-    NOTHING,
-    SPACE,
-    admits,
-    break_line,
-    end_block,
-    open_formula,
-    put_text,
-    write_formula,
-    write_text,
-)
+from corpusmill.stages.extract.page.text import break_line, put_text, write_text
 
 A, ANNOTATION, BASE, BR, HR = (tag_number(name) for name in ["a", "annotation", "base", "br", "hr"])
 IMG, INPUT, MATH, P = (tag_number(name) for name in ["img", "input", "math", "p"])

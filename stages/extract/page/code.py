@@ -7,6 +7,7 @@ the tags are the line ends ("soft"), and a line end of the page is a space.
 
 import numpy as np
 from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.extract.page.block_borders import NEWLINE, SPACE, TAB
 from corpusmill.stages.extract.page.facts import (
     CODE,
     CODE_BOX,
@@ -42,7 +43,7 @@ from corpusmill.stages.extract.page.page import (
     WRITE,
     Page,
 )
-from corpusmill.stages.extract.page.text import NEWLINE, SPACE, TAB, new_line_in_code
+from corpusmill.stages.extract.page.text import new_line_in_code
 from numpy.typing import NDArray
 
 _TAGS = "a button code kbd li listing pre samp table td th tr tt xmp"

@@ -9,6 +9,8 @@ what it is to its parent (MathML Core, section 3).
 
 import numpy as np
 from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.extract.page.block_borders import NOTHING
+from corpusmill.stages.extract.page.formulas import DOLLAR
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.notation import (
     ABOVE,
@@ -46,7 +48,6 @@ from corpusmill.stages.extract.page.page import (
     WRITE,
     Page,
 )
-from corpusmill.stages.extract.page.text import DOLLAR, NOTHING
 
 _BUILDERS = "mfenced mfrac mi mn mo mover mroot msqrt msub msubsup"
 MFENCED, MFRAC, MI, MN, MO, MOVER, MROOT, MSQRT, MSUB, MSUBSUP = (

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.extract.page.block_borders import NEWLINE, NOTHING, SPACE, admits
 from corpusmill.stages.extract.page.page import (
     BLOCK_BEGIN,
     LINK_PLACE,
@@ -21,7 +22,7 @@ from corpusmill.stages.extract.page.page import (
     WRITE,
     Page,
 )
-from corpusmill.stages.extract.page.text import NEWLINE, NOTHING, SPACE, admits, write_character
+from corpusmill.stages.extract.page.text import write_character
 from numpy.typing import NDArray
 
 _WORDS: Final = (

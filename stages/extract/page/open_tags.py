@@ -7,6 +7,7 @@ lines) also has a row in `page.elements`.
 
 import numpy as np
 from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.extract.page.block_borders import end_block
 from corpusmill.stages.extract.page.code import (
     M_REMOVED,
     close_removed,
@@ -27,6 +28,7 @@ from corpusmill.stages.extract.page.facts import (
     UNDISPLAYED,
     UNSPOKEN,
 )
+from corpusmill.stages.extract.page.formulas import close_formula
 from corpusmill.stages.extract.page.mathml import (
     M_MATH,
     close_math,
@@ -106,11 +108,7 @@ from corpusmill.stages.extract.page.tags import (
     signature,
     whole_number,
 )
-from corpusmill.stages.extract.page.text import (
-    close_formula,
-    end_block,
-    new_line_in_code,
-)
+from corpusmill.stages.extract.page.text import new_line_in_code
 from numpy.typing import NDArray
 
 _TAGS = "a dialog li noscript ol table td th tr ul"

@@ -9,6 +9,7 @@ mark of a note. Links and classes tell notes; otherwise the text before it tells
 
 import numpy as np
 from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.extract.page.block_borders import NOTHING, SPACE, admits
 from corpusmill.stages.extract.page.facts import (
     DENOMINATOR,
     FRACTION,
@@ -44,7 +45,6 @@ from corpusmill.stages.extract.page.page import (
     WRITE,
     Page,
 )
-from corpusmill.stages.extract.page.text import NOTHING, SPACE, admits
 from numpy.typing import NDArray
 
 A, RT, SUB, SUP = (tag_number(name) for name in ("a", "rt", "sub", "sup"))

@@ -1,68 +1,41 @@
-"""Writing a page's text: white space, character references, formulas, and the borders of blocks."""
-
-from typing import Final
+"""Writing a page's text: white space, lines and character references."""
 
 import numpy as np
 from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.extract.page.block_borders import (
+    NEWLINE,
+    NOTHING,
+    RETURN,
+    SPACE,
+    TAB,
+    admits,
+    begin_block,
+    end_block,
+)
 from corpusmill.stages.extract.page.entities import decode_reference
-from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.page import (
     ADDRESS_BEGIN,
     ADDRESS_END,
     AFTER_LINE_END,
-    BEGIN,
     BLOCK_BEGIN,
-    BLOCK_HIDDEN,
     BLOCKS,
-    CELL,
-    CHARACTERS,
     CODE_FROM,
     DEPTH,
-    ELEMENT,
-    END,
-    FORMULA_END,
-    HEADING,
-    HIDDEN,
-    IMAGES,
     IN_LINK,
-    LANGUAGE,
-    LANGUAGE_BEGIN,
-    LANGUAGE_END,
     LINK_BEGIN,
-    LINK_CHARACTERS,
     LINK_END,
     LINK_PLACE,
-    LINKS,
     LINKS_READ,
-    LIST_DEPTH,
-    LIST_ITEM,
     PENDING,
     PRE_FROM,
     PREFORMATTED,
-    ROW,
-    RULE_SEEN,
-    RULED,
     S_BEGIN,
-    S_CELL,
-    S_ELEMENT,
-    S_HEADING,
-    S_HIDDEN,
-    S_ITEM,
-    S_LEVELS,
-    S_LIST_DEPTH,
-    S_ROW,
     S_SOFT,
     S_STRONG,
-    S_TAG,
-    SKIPPED_FROM,
-    STRONG_CHARACTERS,
     TEXT_CHARACTERS,
-    TEXT_IMAGES,
     TEXT_LINK_CHARACTERS,
     TEXT_LINKS,
     TEXT_STRONG,
-    TITLE,
-    TOO_MANY,
     WRITE,
     Page,
 )
@@ -70,108 +43,12 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
-NOTHING, SPACE, NEWLINE, RETURN, TAB = 0, 32, 10, 13, 9
-AMPERSAND, DOLLAR, BACKSLASH, ROUND, SQUARE = (ord(sign) for sign in "&$\\([")
+AMPERSAND = ord("&")
 # Bytes that can only be part of visible characters, which is most of any text. White space,
 # references, and lead bytes of characters that `_blank` knows are not among them.
 PLAIN = np.array(
     [byte > SPACE and byte not in (AMPERSAND, 0x7F, 0xC2, 0xE2, 0xE3, 0xEF) for byte in range(256)]
 )
-TITLE_TAG: Final = tag_number("title")
-LONGEST_LANGUAGE: Final = 24  # bytes of the name of a programming language
-
-
-@uncounted
-def end_block(page: Page) -> None:
-    """End the block: make a block of the text written since the last one's end, unless there is
-    none.
-    """
-    state = page.state
-    state[PENDING] = NOTHING
-    begin, end = state[BLOCK_BEGIN], state[WRITE]
-    while end > begin and page.text[end - 1] in (NEWLINE, SPACE, TAB):
-        end -= 1
-    state[WRITE] = end
-    if end > begin and state[BLOCKS] >= 0:
-        number = state[BLOCKS]
-        if number >= page.blocks.shape[0]:
-            state[BLOCKS] = TOO_MANY
-            return
-        block = page.blocks[number]
-        block[BEGIN], block[END] = begin, end
-        block[CHARACTERS], block[LINK_CHARACTERS] = (
-            state[TEXT_CHARACTERS],
-            state[TEXT_LINK_CHARACTERS],
-        )
-        block[LINKS], block[STRONG_CHARACTERS] = state[TEXT_LINKS], state[TEXT_STRONG]
-        block[IMAGES], block[RULED] = state[TEXT_IMAGES], state[RULE_SEEN]
-        state[TEXT_IMAGES] = state[RULE_SEEN] = 0
-        state[BLOCKS] += 1
-        state[LANGUAGE_END] = 0
-    state[BLOCK_BEGIN] = end
-    state[TEXT_CHARACTERS] = state[TEXT_LINK_CHARACTERS] = state[TEXT_LINKS] = state[
-        TEXT_STRONG
-    ] = 0
-
-
-@uncounted
-def _begin_block(page: Page) -> None:
-    """Begin a block, whose first character comes next. It takes its properties from its place in
-    the page.
-    """
-    state = page.state
-    number = state[BLOCKS]
-    top = page.stack[state[DEPTH]]
-    state[BLOCK_HIDDEN] = top[S_HIDDEN]
-    if not 0 <= number < page.blocks.shape[0]:
-        return
-    block = page.blocks[number]
-    block[ELEMENT], block[LIST_ITEM], block[LIST_DEPTH] = (
-        top[S_ELEMENT],
-        top[S_ITEM],
-        top[S_LIST_DEPTH],
-    )
-    block[ROW], block[CELL], block[HEADING] = top[S_ROW], top[S_CELL], top[S_HEADING]
-    block[PREFORMATTED] = state[PRE_FROM] > 0
-    block[TITLE] = top[S_TAG] == TITLE_TAG
-    block[HIDDEN] = top[S_HIDDEN]
-    block[LANGUAGE] = _write_language(page) if state[PRE_FROM] > 0 else 0
-    for region in range(page.levels.shape[1]):
-        page.levels[number, region] = page.stack_levels[top[S_LEVELS], region]
-
-
-@uncounted
-def _write_language(page: Page) -> int:
-    """Write the name of a programming language before a block of code, if a class has named it.
-    Returns its length. Each class is used once, so the text has room for it.
-    """
-    state = page.state
-    begin, end = state[LANGUAGE_BEGIN], state[LANGUAGE_END]
-    state[LANGUAGE_END] = 0
-    if not 0 < end - begin <= LONGEST_LANGUAGE:
-        return 0
-    for place in range(begin, end):
-        page.text[state[WRITE]] = page.data[place]
-        state[WRITE] += 1
-    state[BLOCK_BEGIN] = state[WRITE]
-    return end - begin
-
-
-@merged
-def admits(page: Page) -> bool:
-    """Whether text is written here. Hidden text makes blocks of its own. Inside a block that is
-    less hidden it is left out.
-    """
-    state = page.state
-    if state[SKIPPED_FROM] > 0:
-        return False
-    if state[WRITE] > state[BLOCK_BEGIN]:
-        hidden = page.stack[state[DEPTH], S_HIDDEN]
-        if hidden > state[BLOCK_HIDDEN]:
-            return False
-        if hidden < state[BLOCK_HIDDEN]:
-            end_block(page)
-    return True
 
 
 @uncounted
@@ -236,7 +113,7 @@ def _write_run(page: Page, begin: int, end: int) -> None:
     """
     data, text, state = page.data, page.text, page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
-        _begin_block(page)
+        begin_block(page)
     elif state[PENDING] != NOTHING:
         text[state[WRITE]] = state[PENDING]
         state[WRITE] += 1
@@ -272,7 +149,7 @@ def write_character(page: Page, length: int) -> None:
     """Write the visible character in `page.buffer`, after the white space that waits before it."""
     state = page.state
     if state[WRITE] == state[BLOCK_BEGIN]:
-        _begin_block(page)
+        begin_block(page)
     elif state[PENDING] != NOTHING:
         page.text[state[WRITE]] = state[PENDING]
         state[WRITE] += 1
@@ -386,7 +263,7 @@ def _write_code_space(page: Page) -> None:
     if state[WRITE] == state[BLOCK_BEGIN]:
         if byte == NEWLINE:
             return
-        _begin_block(page)
+        begin_block(page)
     elif state[PENDING] != NOTHING:
         page.text[state[WRITE]] = state[PENDING]
         state[WRITE] += 1
@@ -394,45 +271,3 @@ def _write_code_space(page: Page) -> None:
     state[AFTER_LINE_END] = 0
     page.text[state[WRITE]] = byte if byte in (NEWLINE, TAB) else SPACE
     state[WRITE] += 1
-
-
-@uncounted
-def write_formula(page: Page, begin: int, end: int, display: bool) -> None:
-    """Write data[begin:end], which is TeX, as `$...$`. Write it as `$$...$$` if it stands on a line
-    of its own.
-    """
-    data = page.data
-    while begin < end and data[begin] <= SPACE:
-        begin += 1
-    while end > begin and data[end - 1] <= SPACE:
-        end -= 1
-    if begin == end:
-        return
-    following = data[begin + 1] if end - begin > 1 else 0
-    if not admits(page):
-        return
-    marked = data[begin] == DOLLAR or (data[begin] == BACKSLASH and (following in (ROUND, SQUARE)))
-    if not marked:
-        open_formula(page, display)
-    write_text(page, begin, end)
-    if not marked:
-        close_formula(page, display)
-    page.state[FORMULA_END] = page.state[WRITE]
-
-
-@uncounted
-def open_formula(page: Page, display: bool) -> None:
-    if page.state[SKIPPED_FROM] == 0:
-        length = 2 if display else 1
-        for offset in range(length):
-            page.buffer[offset] = DOLLAR
-        write_character(page, length)
-
-
-@uncounted
-def close_formula(page: Page, display: bool) -> None:
-    if page.state[SKIPPED_FROM] == 0:
-        page.state[PENDING] = NOTHING
-        for _ in range(2 if display else 1):
-            page.text[page.state[WRITE]] = DOLLAR
-            page.state[WRITE] += 1

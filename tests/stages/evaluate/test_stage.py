@@ -245,6 +245,18 @@ def test_a_setting_that_vllm_does_not_know_is_refused_at_once(tasks, tmp_path):
             evaluate(tmp_path, tmp_path / "out", tasks=[str(tasks)], runtime="vllm", **settings)
 
 
+def test_vllm_reads_two_tokens_less_than_a_model_declares(tmp_path):
+    from corpusmill.stages.evaluate.stage import Evaluate
+
+    folder = llama_folder(tmp_path / "model")
+    for context, read in ((None, 126), (64, 64), (126, 126), (128, 126)):
+        settings = Evaluate(runtime="vllm", context=context)
+        assert settings.model(folder, settings.checked_tokenizer(str(folder))).context == read
+    tokenizer = settings.checked_tokenizer(str(TINY))
+    with pytest.raises(CorpusmillError, match="is no model for vLLM; name the output of"):
+        settings.model(tmp_path, tokenizer)
+
+
 def test_the_command_prints_the_figures(tasks, tmp_path):
     model = hybrid_folder(tmp_path / "model")
     arguments = ("-t", tasks / "quiz.yaml", "--runner", "inline", "-q")

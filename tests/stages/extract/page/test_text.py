@@ -4,6 +4,8 @@ import html
 import re
 
 import pytest
+from corpusmill.stages.extract.page.block_borders import end_block
+from corpusmill.stages.extract.page.formulas import write_formula
 from corpusmill.stages.extract.page.page import (
     BEGIN,
     BLOCKS,
@@ -12,13 +14,7 @@ from corpusmill.stages.extract.page.page import (
     PRE_FROM,
     new_page,
 )
-from corpusmill.stages.extract.page.text import (
-    break_line,
-    end_block,
-    new_line_in_code,
-    write_formula,
-    write_text,
-)
+from corpusmill.stages.extract.page.text import break_line, new_line_in_code, write_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
