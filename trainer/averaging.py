@@ -24,11 +24,15 @@ class Earlier:
 def average(model: HybridModel, earlier: Earlier) -> None:
     """Make each weight of the language model (1 - share) * weight + share * the earlier one.
 
-    The image parts of a model keep their weights. Raises ModelError if the folder holds no model of
-    the same shape.
+    What the earlier model has not keeps its weights: the rows of tokens that are new since, and the
+    image parts. Raises ModelError if the folder holds no model of the same shape.
     """
-    before = HybridModel(model.config)
+    with torch.device("meta"):
+        before = HybridModel(model.config)
+    before.to_empty(device="cpu")
+    now, weights = text_parameters(model), text_parameters(before)
+    for name, parameter in now.items():
+        weights[name].copy_(parameter)  # rows of new tokens stay so
     load_pretrained(earlier.folder, before)
-    weights = text_parameters(before)
-    for name, parameter in text_parameters(model).items():
+    for name, parameter in now.items():
         parameter.lerp_(weights[name], earlier.share)

@@ -49,7 +49,8 @@ class Export(GlobalStage):
     average_with: str | None = None
     """The folder of the language model before its last training: an export of the same shape, as in
     step:language-export. Its weights and those of now are averaged, so that less is lost of what it
-    knew (Wortsman et al. 2022, arXiv 2109.01903). Null: no average."""
+    knew (Wortsman et al. 2022, arXiv 2109.01903). Tokens that are new since, and the image parts,
+    keep their weights. Null: no average."""
     average_share: float = Field(0.25, gt=0, lt=1)
     """The part of the earlier model in that average."""
 
