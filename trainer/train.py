@@ -259,7 +259,7 @@ def gradients_of(
             loss += part.detach()
         return loss
 
-    graph, why_not = decide(config, ranks, summed_loss.tried_in_graphs)
+    graph, why_not = decide(config, ranks, summed_loss.layer_flops)
     if why_not:
         tell(why_not)
     if not graph:
