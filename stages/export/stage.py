@@ -52,7 +52,7 @@ class Export(GlobalStage):
     tokenizer, as in step:language-export. Its weights and those of now are averaged, so that less
     is lost of what it knew (Wortsman et al. 2022, arXiv 2109.01903). Tokens that are new since, and
     the image parts, keep their weights. Null: no average."""
-    average_share: float = Field(SHARE, gt=0, lt=1)
+    average_share: float = Field(default=SHARE, gt=0, lt=1)
     """The part of the earlier model in that average."""
 
     @model_validator(mode="after")
