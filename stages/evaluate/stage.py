@@ -38,7 +38,7 @@ class Evaluate(GlobalStage):
     """Measure a model on tasks and on held-out text."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "items"
