@@ -2,6 +2,7 @@
 
 import importlib.util
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -100,7 +101,7 @@ class Engines:
 @pytest.mark.parametrize(("died", "started"), [(0, 1), (1, 2), (2, 3)])
 def test_an_engine_that_dies_is_replaced_and_never_used_again(tmp_path, monkeypatch, died, started):
     monkeypatch.setattr(vllm_engine, "running", {})
-    engines = Engines(llama_folder(tmp_path / "model"), died)
+    engines: Any = Engines(llama_folder(tmp_path / "model"), died)
     monkeypatch.setattr(vllm, "_likelihoods", engines.likelihoods)
     scorer = vllm.VLLMScorer(engines)
     rows_N, places_N = torch.arange(5), torch.zeros(5, dtype=torch.long)
