@@ -102,16 +102,17 @@ def estimate_table(found: Estimate) -> Any:
 def estimate_remarks(found: Estimate) -> list[str]:
     """Lines below the table: hours and cost, and what they rest on."""
     lines = [f"{found.documents:,} documents; {found.sampled:,} of them were looked at"]
+    lines += [remark for line in found.lines for remark in line.remarks]
     if found.hours is None or found.gpu_hours is None:
         lines.append("for hours, give --tokens-per-second, or --like with a finished run")
     else:
         speed = f"{found.output_tokens_per_second:,.0f} output tokens/s each"
         lines.append(
-            f"{found.hours:,.3g} hours on {_gpus(found.gpus)}, {found.gpu_hours:,.3g} GPU hours "
+            f"{_hours(found.hours)} on {_gpus(found.gpus)}, {_number(found.gpu_hours)} GPU hours "
             f"({speed})"
         )
     if found.cost is not None:
-        lines.append(f"cost: {found.cost:,.2f}")
+        lines.append(f"cost: {_number(found.cost)}")
     assumed = [line.prompt for line in found.lines if not line.from_run]
     if assumed:
         lines.append(
@@ -119,6 +120,14 @@ def estimate_remarks(found: Estimate) -> list[str]:
             "rubric, or the letters on a page; --like with a finished run knows better"
         )
     return lines
+
+
+def _hours(hours: float) -> str:
+    return "under a minute" if hours < 1 / 60 else f"{hours:,.3g} hours"
+
+
+def _number(value: float) -> str:
+    return "under 0.01" if 0 < value < 0.01 else f"{value:,.2f}"
 
 
 def _gpus(number: float) -> str:

@@ -30,7 +30,8 @@ Plan = Callable[[Mapping[str, Any], Sequence[Prompt]], Iterable[PlannedRow]]
 @dataclass(frozen=True)
 class Line:
     """One prompt. most_output_tokens: if every answer hit its limit. from_run: whether the output
-    tokens are known from a run before. pages: that are asked about; None of texts.
+    tokens are known from a run before. pages: that are asked about; None of texts. remarks: what
+    else is to be said.
     """
 
     prompt: str
@@ -41,6 +42,7 @@ class Line:
     most_output_tokens: int
     from_run: bool
     pages: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
