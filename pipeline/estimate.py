@@ -11,6 +11,7 @@ from corpusmill.manifests.listed import list_input
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.groups import folders_beside
 from corpusmill.pipeline.inputs import data_of, refuse_raw
 from corpusmill.pipeline.recipe import Step, build_stage, resolve_references
 from corpusmill.stages.contract import Reads
@@ -35,11 +36,7 @@ def estimate_step(
     stage, whose speed and lengths of answers are taken.
     Raises RecipeError and InputError as the run itself does.
     """
-    beside = storage.absolute(output.rstrip("/")).rsplit("/", 1)[0]
-
-    def folder_of(name: str) -> str:
-        return storage.join(beside, name)
-
+    folder_of = folders_beside(output)
     stage = build_stage(step, folder_of)
     patterns = [resolve_references(each, folder_of) for each in inputs or step.inputs]
     if not patterns:
