@@ -105,11 +105,11 @@ def estimate_remarks(found: Estimate) -> list[str]:
     else:
         speed = f"{found.output_tokens_per_second:,.0f} output tokens/s each"
         lines.append(
-            f"{_hours(found.hours)} on {_gpus(found.gpus)}, {_number(found.gpu_hours)} GPU hours "
-            f"({speed})"
+            f"{_hours(found.hours)} on {_gpus(found.gpus)}, "
+            f"{_small(found.gpu_hours, '.3g')} GPU hours ({speed})"
         )
     if found.cost is not None:
-        lines.append(f"cost: {_number(found.cost)}")
+        lines.append(f"cost: {_small(found.cost, '.2f')}")
     assumed = [line.prompt for line in found.lines if not line.from_run]
     if assumed:
         lines.append(
@@ -123,8 +123,8 @@ def _hours(hours: float) -> str:
     return "under a minute" if hours < 1 / 60 else f"{hours:,.3g} hours"
 
 
-def _number(value: float) -> str:
-    return "under 0.01" if 0 < value < 0.01 else f"{value:,.2f}"
+def _small(value: float, form: str) -> str:
+    return "under 0.01" if 0 < value < 0.01 else f"{value:,{form}}"
 
 
 def _gpus(number: float) -> str:

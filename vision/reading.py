@@ -116,7 +116,7 @@ class PageReader:
             yield index, answer, lengths.pop(index)
 
     def _prompt(
-        self, content: bytes, question: str, max_tokens: int, context: int | None
+        self, content: bytes, question: str, max_tokens: int, context: int | None = None
     ) -> Prompt:
         vision = self.model.vision_config
         grid, pixels = tiles(open_image(content), vision)
