@@ -173,7 +173,7 @@ def _train(
                 step,
                 steps,
                 config.learning_rate,
-                config.warmup_steps,
+                config.warmup(steps),
                 config.schedule,
                 config.floor,
                 config.decay_fraction,

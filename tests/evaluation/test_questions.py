@@ -240,6 +240,8 @@ def test_a_folder_of_task_files_works_like_the_shipped_ones(tmp_path):
         task_files.load(("hella",))
     with pytest.raises(RecipeError, match="two tasks are named 'capitals'"):
         task_files.load((str(tmp_path), str(tmp_path / "one.yaml")))
+    with pytest.raises(InputError, match=r"nowhere, and there is no such folder"):
+        task_files.items_path(found, str(tmp_path / "nowhere"))
     (tmp_path / "capitals.jsonl").unlink()
     with pytest.raises(InputError, match=r"evaluate\.items"):
         task_files.items_path(found, None)
