@@ -77,7 +77,7 @@ class Arms:
     def warmup(self, tokens: int) -> int:
         """The steps of the warm-up: a tenth of a short run."""
         steps = tokens // (self.config.batch_size * self.config.sequence_length)
-        return min(self.config.warmup_steps, steps // 10)
+        return min(self.config.warmup(steps), steps // 10)
 
     def stage(self, verb: str, **settings: Any) -> Path:
         folder = self.work / verb

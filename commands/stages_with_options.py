@@ -99,6 +99,12 @@ def blend(
     typer.echo("\n".join(forecast_remarks(found)))
 
 
+def _positive(value: float | None) -> float | None:
+    if value == 0:
+        raise typer.BadParameter("0 is not more than 0")
+    return value
+
+
 def with_estimate(verb: str) -> Callable[..., None]:
     """The verb of a stage that asks a model, and can say before what that will take."""
 
@@ -118,11 +124,19 @@ def with_estimate(verb: str) -> Callable[..., None]:
         ] = False,
         gpus: Annotated[
             float | None,
-            typer.Option(min=0, help="For --estimate: GPUs that work side by side. Default: 1."),
+            typer.Option(
+                min=0,
+                callback=_positive,
+                help="For --estimate: GPUs that work side by side. Default: 1.",
+            ),
         ] = None,
         tokens_per_second: Annotated[
             float | None,
-            typer.Option(min=0, help="For --estimate: output tokens a second of one GPU."),
+            typer.Option(
+                min=0,
+                callback=_positive,
+                help="For --estimate: output tokens a second of one GPU.",
+            ),
         ] = None,
         price: Annotated[
             float | None, typer.Option(min=0, help="For --estimate: of one GPU for an hour.")

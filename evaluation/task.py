@@ -263,8 +263,12 @@ def parse(data: bytes, path: str) -> Task:
 def items_path(task: Task, items: str | None) -> ItemFile:
     """The first of the task's files that is there. items: the folder of items, if one is named.
 
-    Raises InputError if none is there.
+    Raises InputError if none is there, or if there is no such folder.
     """
+    if items and not storage.is_folder(items):
+        raise InputError(
+            f"evaluate.items is {items}, and there is no such folder", "check the path"
+        )
     folders = [folder for folder in (items, task.folder) if folder]
     tried = []
     for file in task.files:

@@ -11,6 +11,7 @@ from corpusmill.manifests.listed import list_input
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.groups import folders_beside
 from corpusmill.pipeline.inputs import data_of, refuse_raw
 from corpusmill.pipeline.recipe import Step, build_stage, resolve_references
 from corpusmill.stages.contract import Reads
@@ -35,11 +36,7 @@ def estimate_step(
     stage, whose speed and lengths of answers are taken.
     Raises RecipeError and InputError as the run itself does.
     """
-    beside = storage.absolute(output.rstrip("/")).rsplit("/", 1)[0]
-
-    def folder_of(name: str) -> str:
-        return storage.join(beside, name)
-
+    folder_of = folders_beside(output)
     stage = build_stage(step, folder_of)
     patterns = [resolve_references(each, folder_of) for each in inputs or step.inputs]
     if not patterns:
@@ -102,17 +99,18 @@ def estimate_table(found: Estimate) -> Any:
 def estimate_remarks(found: Estimate, like: str | None = None) -> list[str]:
     """Lines below the table: hours and cost, and what they rest on. like: as in `estimate_step`."""
     lines = [f"{found.documents:,} documents; {found.sampled:,} of them were looked at"]
+    lines += [remark for line in found.lines for remark in line.remarks]
     if found.hours is None or found.gpu_hours is None:
         also = "" if like else ", or --like with a finished run"
         lines.append(f"for hours, give --tokens-per-second{also}")
     else:
         speed = f"{found.output_tokens_per_second:,.0f} output tokens/s each"
         lines.append(
-            f"{found.hours:,.3g} hours on {_gpus(found.gpus)}, {found.gpu_hours:,.3g} GPU hours "
-            f"({speed})"
+            f"{_hours(found.hours)} on {_gpus(found.gpus)}, "
+            f"{_small(found.gpu_hours, '.3g')} GPU hours ({speed})"
         )
     if found.cost is not None:
-        lines.append(f"cost: {found.cost:,.2f}")
+        lines.append(f"cost: {_small(found.cost, '.2f')}")
     guesses: dict[str, list[str]] = {}
     for line in found.lines:
         if not line.from_run:
@@ -121,6 +119,14 @@ def estimate_remarks(found: Estimate, like: str | None = None) -> list[str]:
     for by, prompts in guesses.items():
         lines.append(f"tokens out are a guess for {', '.join(prompts)}, by {by}; {known}")
     return lines
+
+
+def _hours(hours: float) -> str:
+    return "under a minute" if hours < 1 / 60 else f"{hours:,.3g} hours"
+
+
+def _small(value: float, form: str) -> str:
+    return "under 0.01" if 0 < value < 0.01 else f"{value:,{form}}"
 
 
 def _gpus(number: float) -> str:

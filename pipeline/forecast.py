@@ -6,6 +6,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.listed import list_input
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.pipeline.groups import folders_beside
 from corpusmill.pipeline.inputs import data_of
 from corpusmill.pipeline.recipe import Step, build_stage
 
@@ -21,8 +22,7 @@ def forecast_blend(step: Step, output: str) -> "Forecast":
     """
     from corpusmill.stages.blend.forecast import forecast
 
-    beside = storage.absolute(output.rstrip("/")).rsplit("/", 1)[0]
-    stage = build_stage(step, lambda name: storage.join(beside, name))
+    stage = build_stage(step, folders_beside(output))
     return forecast(stage, {name: _files(source) for name, source in stage.sources.items()})
 
 

@@ -80,3 +80,23 @@ def folders_of(groups: Sequence[Group], output: str) -> FolderOf:
         return storage.join(output, grouped[name])
 
     return folder_of
+
+
+def folders_beside(output: str) -> FolderOf:
+    """The folder of each step for a stage that runs alone: `step:NAME` is NAME beside `output`.
+
+    Raises RecipeError if there is no such folder.
+    """
+    beside = storage.absolute(output.rstrip("/")).rsplit("/", 1)[0]
+
+    def folder_of(name: str) -> str:
+        folder = storage.join(beside, name)
+        if not storage.is_folder(folder):
+            raise RecipeError(
+                f"step:{name} means the folder {name} beside --output, and {folder} is not there",
+                f"run that stage with --output {folder}, put --output beside the folder that it "
+                "wrote, or write the folder's path in place of the reference",
+            )
+        return folder
+
+    return folder_of

@@ -75,6 +75,8 @@ class Meter:
             if record["total"]:
                 part = record["done"] / record["total"]
                 note = f"{record['done']:,}/{record['total']:,} {record['unit']}"
+            elif record["unit"] and not record["done"]:  # it waits for a first answer
+                part = 0.0
             else:
                 part = record["read"] / size
                 rows += record["done"] if record["unit"] == "documents" else 0

@@ -221,11 +221,20 @@ def step_alone(
     """The step of a verb that runs alone, with `--set` applied.
 
     path: a recipe with the step's settings. name: the step's name, needed if the recipe has several
-    steps of the verb.
+    steps of the verb. An assignment may begin with the verb, as `--help` shows it, in place of the
+    step's name, unless another step has that name.
     """
     if name and not path:
         raise RecipeError("--step chooses a step of a recipe", "name the recipe with --config")
-    step = load_recipe(path).step(verb, name) if path else Step(verb, verb)
+    step = Step(verb, verb)
+    if path:
+        recipe = load_recipe(path)
+        step = recipe.step(verb, name)
+        if verb not in {each.name for each in recipe.steps}:
+            assignments = [
+                step.name + text.removeprefix(verb) if text.startswith(f"{verb}.") else text
+                for text in assignments
+            ]
     return override(Recipe(verb, (), (step,)), assignments).steps[0]
 
 

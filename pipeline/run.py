@@ -19,7 +19,7 @@ from corpusmill.pipeline.catalogue import entry_of
 from corpusmill.pipeline.claim import refuse_other
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
-from corpusmill.pipeline.groups import FolderOf, Group, folders_of, groups_of
+from corpusmill.pipeline.groups import FolderOf, Group, folders_beside, folders_of, groups_of
 from corpusmill.pipeline.inputs import expand_inputs
 from corpusmill.pipeline.kernels import VERBS, ensure_compiled
 from corpusmill.pipeline.lease import refuse_held
@@ -121,9 +121,8 @@ def run_step(
     work of other settings or inputs may be removed. Without it, such a folder is an error.
     """
     folder = named_folder(output)
-    beside = folder.rsplit("/", 1)[0]
     step = dataclasses.replace(step, inputs=inputs or step.inputs)
-    planned = _plan(Group((step,)), (), folder, lambda name: storage.join(beside, name), replace)
+    planned = _plan(Group((step,)), (), folder, folders_beside(folder), replace)
     display.current().say(f"{step.name}: checking settings, models and inputs")
     _check(planned, runner.here)
     return _run(planned, runner)

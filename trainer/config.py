@@ -83,8 +83,9 @@ class TrainConfig(Settings):
     """The peak of the learning rate."""
     schedule: Schedule = "cosine"
     """cosine warms up, then falls. wsd warms up, stays, and falls at the end."""
-    warmup_steps: NonNegativeInt = 100
-    """Steps in which the rate rises from 0 to the peak."""
+    warmup_steps: NonNegativeInt | None = None
+    """Steps in which the rate rises from 0 to the peak. Null: 100, or a tenth of the steps if that
+    is less."""
     floor: Share = 0.01
     """The last learning rate, as a share of the peak."""
     decay_fraction: Share = 0.2
@@ -131,8 +132,8 @@ class TrainConfig(Settings):
     """Of the optimiser's running means. bfloat16 halves their memory."""
     cuda_graph: Literal["auto"] | bool = "auto"
     """Launch forward and backward as one CUDA graph, for models so small that a GPU waits for
-    launches. Needs a GPU, and the batch of a process in memory at once. auto: where it was measured
-    to win, if the GPU has the memory."""
+    launches. Needs a GPU, and the batch of a process in memory at once. auto: up to the largest
+    layers whose graph was faster, if the GPU has the memory."""
     deterministic: bool = False
     """Only kernels that give the same bits each time, so that a killed run on a GPU goes on to the
     bit. Slower. A CPU with `threads` set repeats without it."""
@@ -239,11 +240,16 @@ class TrainConfig(Settings):
                 "lower fp8_plain_layers, or set precision to plain",
             )
 
+    def warmup(self, steps: int) -> int:
+        """Steps in which the learning rate rises, of a run of so many steps."""
+        return min(100, steps // 10) if self.warmup_steps is None else self.warmup_steps
+
     def refuse_long_warmup(self, steps: int) -> None:
         """Raises RecipeError if the learning rate still rises in the last of `steps` steps."""
-        if self.warmup_steps >= steps > 1:
+        warmup = self.warmup(steps)
+        if warmup >= steps > 1:
             raise RecipeError(
-                f"warmup_steps {self.warmup_steps} is not less than the {steps} steps of the run",
+                f"warmup_steps {warmup} is not less than the {steps} steps of the run",
                 "lower warmup_steps or train longer",
             )
 

@@ -97,25 +97,32 @@ class PageReader:
         for index, answer, _ in self.answers((image, text, max_tokens) for image, text in both):
             yield index, answer.text
 
-    def answers(self, asked: Iterable[tuple[bytes, str, int]]) -> Iterator[tuple[int, Answer, int]]:
+    def answers(
+        self, asked: Iterable[tuple[bytes, str, int]], context: int | None = None
+    ) -> Iterator[tuple[int, Answer, int]]:
         """The same with whole answers: (index, answer, tokens of the prompt). asked: images, each
-        with its question ("" for none) and the most tokens of its answer.
+        with its question ("" for none) and the most tokens of its answer. context: tokens of a
+        prompt and its answer together, at most.
         """
         lengths: dict[int, int] = {}
 
         def prompts() -> Iterator[Prompt]:
             for index, (content, question, most) in enumerate(asked):
-                prompt = self._prompt(content, question, most)
+                prompt = self._prompt(content, question, most, context)
                 lengths[index] = len(prompt.token_ids)
                 yield prompt
 
         for index, answer in self.generator.generate(prompts()):
             yield index, answer, lengths.pop(index)
 
-    def _prompt(self, content: bytes, question: str, max_tokens: int) -> Prompt:
+    def _prompt(
+        self, content: bytes, question: str, max_tokens: int, context: int | None = None
+    ) -> Prompt:
         vision = self.model.vision_config
         grid, pixels = tiles(open_image(content), vision)
         tokens = self.marks.around(grid, vision, self._encode) + self._encode(question)
+        if context is not None:
+            max_tokens = min(max_tokens, max(0, context - len(tokens)))
         return Prompt(tuple(tokens), max_tokens, embedded=self._embedded(tokens, pixels))
 
     @torch.inference_mode()

@@ -40,7 +40,7 @@ class Ablate(SmallRuns):
     """Train a small model on each arm, and compare what they have learnt."""
 
     name: ClassVar[str] = "ablate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.MANY_TO_ONE
     # Which runs there are is no setting of a run: a new arm or seed trains alone. What a run needs
     # of them is in its inputs and `shard_settings`.

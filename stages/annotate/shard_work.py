@@ -40,6 +40,7 @@ def annotate_shard(settings: "Annotate", shard: Shard) -> list[Counts]:
         files = RowFiles(
             shard, counts, schema_of(prompt), [DOCUMENTS], lambda row: DOCUMENTS, stack
         )
+        shard.report(0)
         for done, row in enumerate(answered(planned(), engine.answers, known), 1):
             files.write(labelled(row, model))
             shard.report(done)

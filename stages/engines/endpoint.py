@@ -20,12 +20,18 @@ class Endpoint:
         self.url = url
         self.flying = 0
         self.last = -float("inf")  # when it last answered
+        self.refused = False  # whether it took no connection when last asked
         self._most = in_flight
         self._slow_seconds = slow_seconds
         self._limit = self._known_good = float(in_flight)
         self._limited = -float("inf")  # when the limit was last lowered
         self._rested_at = 0.0  # when its rest ends
         self._rests = 0
+
+    @property
+    def never_there(self) -> bool:
+        """Whether it takes no connection, and never answered."""
+        return self.refused and self.last == -float("inf")
 
     @property
     def limit(self) -> int:

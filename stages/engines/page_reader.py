@@ -14,7 +14,9 @@ from corpusmill.stages.engines.pictures import picture_of
 from pydantic import Discriminator, PositiveInt, Tag
 
 if TYPE_CHECKING:
+    from corpusmill.vision.config import VisionConfig
     from corpusmill.vision.reading import PageReader
+    from tokenizers import Tokenizer
 
 READER = "internvl"  # the architecture that `export` writes
 
@@ -30,16 +32,31 @@ class EmbeddedReader(OneDevice):
 
     def identity(self) -> str:
         """Name and digest. Raises ModelError if the model reads no images."""
+        self._refuse_other()
+        return super().identity()
+
+    def _refuse_other(self) -> None:
         found = model_folder.declared(self.model).get("model_type")
         if found != READER:
             raise ModelError(
                 f"{self.model} is a model of type {found!r}, which reads no images here",
                 "name an export of a model that reads (docs/vision.md), or write `kind: openai`",
             )
-        return super().identity()
+
+    def room(self, request: Request) -> tuple[int, int] | None:
+        """(tokens of the prompt, tokens that an answer may then have)."""
+        self._refuse_other()
+        prompt = _prompt_tokens(model_folder.local_folder(self.model), picture_of(request))
+        context = model_folder.declared_context(self.model)
+        if context is None:
+            return prompt, request.max_tokens
+        return prompt, min(request.max_tokens, max(0, context - prompt))
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
-        """As `Engine.answers`. The likeliest text is taken, whatever the sampling says."""
+        """As `Engine.answers`. The likeliest text is taken, whatever the sampling says.
+
+        An answer ends where the model's positions end: it never learnt to read further.
+        """
         import torch
 
         folder = model_folder.local_folder(self.model)
@@ -47,7 +64,8 @@ class EmbeddedReader(OneDevice):
             reader = _load(folder, self.batch_size, self.device, self.dtype, self.threads)
         asked = ((picture_of(request), "", request.max_tokens) for request in requests)
         try:
-            for index, answer, n_prompt in reader.answers(asked):
+            context = model_folder.declared_context(self.model)
+            for index, answer, n_prompt in reader.answers(asked, context):
                 n_output = len(answer.token_ids)
                 yield index, Completion(answer.text, answer.finish_reason, n_prompt, n_output)
         except torch.OutOfMemoryError as error:
@@ -55,6 +73,35 @@ class EmbeddedReader(OneDevice):
                 f"the GPU has too little memory for {self.batch_size} images at a time",
                 "lower ocr.engine.batch_size, then run the same command again",
             ) from error
+
+
+def _prompt_tokens(folder: str, picture: bytes) -> int:
+    """How many tokens an image takes, by the export's configuration and tokenizer."""
+    from corpusmill.vision.pixels import open_image
+    from corpusmill.vision.tiling import choose_grid
+    from corpusmill.vision.tokens import ImageTokens
+
+    tiling, tokenizer = _reading(folder)
+    image = open_image(picture)
+    grid = choose_grid(image.width, image.height, tiling.tile_size, tiling.max_tiles)
+
+    def encode(text: str) -> list[int]:
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    return len(ImageTokens(0, 0, 0).around(grid, tiling, encode))
+
+
+@functools.lru_cache(maxsize=1)
+def _reading(folder: str) -> "tuple[VisionConfig, Tokenizer]":
+    """How an export tiles its images, and its tokenizer, once per process."""
+    from corpusmill.trainer.importing import read_config
+    from corpusmill.vision.layout import read_vision
+    from corpusmill.vision.tokens import TOKENIZER
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(Path(folder) / TOKENIZER))
+    tokenizer.encode_special_tokens = True
+    return read_vision(read_config(Path(folder)), Path(folder)), tokenizer
 
 
 @functools.lru_cache(maxsize=1)
@@ -78,6 +125,10 @@ class PageServer(OpenAIEngine):
     """Images come in messages, as `data:` addresses."""
     in_flight: PositiveInt = 64
     """Requests at a time and server, at most. A busy or slow server gets fewer."""
+
+    def room(self, request: Request) -> tuple[int, int] | None:
+        """None: only the server knows how many tokens an image takes."""
+        return None
 
 
 PageEngine = Annotated[

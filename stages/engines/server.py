@@ -29,6 +29,7 @@ _LONGEST_WAIT = 120.0
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 # Fields that some servers do not take.
 _LEFT_OUT = ("response_format", "max_tokens", "seed", "top_p", "temperature")
+_FIRST_SHARE = 0.1  # of that patience, for servers that never answered and take no connection
 _PROBES = 3
 _PROBE_SECONDS = 0.5
 _making = threading.Lock()
@@ -122,6 +123,12 @@ class Server:
                 mend = f"start it or mend engine.url{_named_proxies()}, {_GO_ON}"
                 told = replace(reply, reason=f"{reply.reason}; {tries} attempts a request")
                 raise _error(where, "stays away", told, mend)
+            if all(each.never_there for each in self._endpoints) and (
+                time.monotonic() - began >= _FIRST_SHARE * self._patience
+            ):
+                where = " and ".join(self._address.urls)
+                mend = f"start it or mend engine.url{_named_proxies()}, {_GO_ON}"
+                raise _error(where, "takes no connection", reply, mend)
             self._pausing += 1
             try:
                 await asyncio.sleep(self._pause(tries, reply.retry_after))
@@ -188,6 +195,7 @@ class Server:
             ) from error
         except httpx.TransportError as error:
             endpoint.away(sent)
+            endpoint.refused = isinstance(error, httpx.ConnectError)
             return Refusal(Fault.BUSY, f"{type(error).__name__}: {error}")
         if response.is_redirect:
             raise EngineError(

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 from corpusmill.manifests.schema import extended, synthetic_id
 from corpusmill.prompts.loader import Prompt
+from corpusmill.stages.engines.contract import Completion, Request
 from corpusmill.stages.extract.html import clean
 from corpusmill.stages.extract.language import identify
 from corpusmill.stages.extract.stage import TITLE
@@ -97,7 +98,10 @@ class Document:
             self.prompt_tokens += answer.n_prompt_tokens
             self.output_tokens += answer.n_output_tokens
             found = usable(answer, self.prompt, ("",), 0, request.seed)
-            found = found if isinstance(found, Rejection) else text_of(found)
+            if isinstance(found, Rejection):
+                found = replace(found, detail=_room_left(request, answer) + found.detail)
+            else:
+                found = text_of(found)
             if isinstance(found, Rejection):
                 how = EMPTY if found.reason == "empty" else LOST
                 self._unread({**place, **_named(box)}, found, how)
@@ -168,6 +172,16 @@ class Document:
             "prompt_tokens": self.prompt_tokens,
             "output_tokens": self.output_tokens,
         }
+
+
+def _room_left(request: Request, answer: Completion) -> str:
+    """What to say first of an answer that the model's positions end, and not its prompt's limit."""
+    if answer.finish_reason != "length" or answer.n_output_tokens >= request.max_tokens:
+        return ""
+    return (
+        f"the image takes {answer.n_prompt_tokens} tokens, which leaves {answer.n_output_tokens} "
+        f"of the model's positions for the answer (max_output_tokens {request.max_tokens}): "
+    )
 
 
 def text_of(answer: str) -> str | Rejection:

@@ -8,7 +8,8 @@ letters on them.
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ from corpusmill.stages.synthesize.estimate import Line
 from PIL import Image
 
 if TYPE_CHECKING:
+    from corpusmill.stages.engines.page_reader import PageEngine
     from corpusmill.stages.ocr.stage import Ocr
 
 _FILES = 32  # that are drawn
@@ -40,10 +42,13 @@ _PIXELS_A_TOKEN = 28 * 28  # as Qwen2-VL (Wang et al. 2024, arXiv 2409.12191, se
 class _Sums:
     """What the sample stands for, added up."""
 
-    def __init__(self, used: Mapping[str, int]) -> None:
-        self.used = used
+    def __init__(self, used: Mapping[str, int], engine: "PageEngine") -> None:
+        self.used, self._engine = used, engine
         self.scans = self.documents = self.pages = self.requests = 0.0
         self.prompt = self.output = self.most = 0.0
+        self.without: defaultdict[str, float] = defaultdict(float)  # reason -> files or pages
+        # Of the request with least room: the most tokens of its answer, and those of its image.
+        self.tight: tuple[int, int] | None = None
 
     def add(self, pages: Sequence[AskedPage], scans: float, each: float) -> None:
         """Add a scan by some of its pages. scans: that it stands for. each: pages that each of its
@@ -52,22 +57,32 @@ class _Sums:
         self.scans += scans
         self.documents += scans * any(page.asked for page in pages)
         for page in pages:
-            stands_for = each * page.of / len(pages)
+            stands_for = each * page.of / len(pages) if page.number else scans
+            if page.rejection is not None:
+                self.without[page.rejection.code("ocr")] += stands_for
+            elif not page.asked:
+                self.without["blank" if "blank" in page.seen else "with a text layer"] += stands_for
             self.pages += stands_for * bool(page.asked)
             for request in page.asked:
+                room = self._engine.room(request)
+                most = request.max_tokens if room is None else room[1]
+                if room and most < (self.tight[0] if self.tight else request.max_tokens):
+                    self.tight = (most, room[0])
                 self.requests += stands_for
-                self.prompt += stands_for * self._tokens("prompt_tokens", request)
-                self.output += stands_for * self._tokens("output_tokens", request)
-                self.most += stands_for * request.max_tokens
+                prompt, output = self._tokens(request, room)
+                self.prompt += stands_for * prompt
+                self.output += stands_for * min(most, output)
+                self.most += stands_for * most
 
-    def _tokens(self, name: str, request: Request) -> float:
-        if self.used.get("requests"):
-            return self.used[name] / self.used["requests"]
+    def _tokens(self, request: Request, room: tuple[int, int] | None) -> tuple[float, float]:
+        """Tokens in and out, of a run before or guessed."""
+        if requests := self.used.get("requests"):
+            return self.used["prompt_tokens"] / requests, self.used["output_tokens"] / requests
         image = Image.open(io.BytesIO(picture_of(request))).convert("L")
-        if name == "prompt_tokens":
-            words = len(words_of(request)) / _CHARACTERS_A_TOKEN
-            return words + image.width * image.height / _PIXELS_A_TOKEN
-        return min(request.max_tokens, Profile(np.asarray(image)).letters / _LETTERS_A_TOKEN)
+        words = len(words_of(request)) / _CHARACTERS_A_TOKEN
+        guess = words + image.width * image.height / _PIXELS_A_TOKEN
+        output = Profile(np.asarray(image)).letters / _LETTERS_A_TOKEN
+        return guess if room is None else room[0], output
 
 
 def lines(
@@ -80,7 +95,7 @@ def lines(
     chosen = sorted(files, key=lambda file: seed_for("estimate", file.path))[:_FILES]
     by_number = len(files) / max(1, len(chosen))
     by_size = sum(file.size for file in files) / max(1, sum(file.size for file in chosen))
-    prompt, sums, sampled = settings.loaded_prompt(), _Sums(used), 0
+    prompt, sums, sampled = settings.loaded_prompt(), _Sums(used, settings.engine), 0
     for file in chosen:
         scans, share = _sampled(settings, prompt, file, max(_PAGES, sample // len(chosen)))
         sampled += len(scans)
@@ -96,8 +111,21 @@ def lines(
         from_run=bool(used.get("requests")),
         pages=round(sums.pages),
         guessed_by="the letters on the pages",
+        remarks=tuple(_remarks(sums)),
     )
     return [line], round(sums.scans), sampled
+
+
+def _remarks(sums: _Sums) -> Iterator[str]:
+    if sums.tight:
+        most, image = sums.tight
+        yield (
+            f"an image takes {image} tokens, which leaves {most} of the model's positions for the "
+            "answer: longer answers are cut (ocr.cut_off)"
+        )
+    unread = [f"{max(1, round(count)):,} {why}" for why, count in sorted(sums.without.items())]
+    if unread:
+        yield f"not read by the model, files or pages: {', '.join(unread)}"
 
 
 def _sampled(

@@ -50,6 +50,7 @@ def read_shard(settings: "Ocr", shard: Shard) -> list[Counts]:
         shard.earlier += known.earlier
         files = RowFiles(shard, counts, SCHEMA, [DOCUMENTS], lambda row: DOCUMENTS, stack)
         document: Document | None = None
+        shard.report(0, unit="pages")
         for done, page in enumerate(answered(planned(), settings.engine.answers, known), 1):
             document = document or Document(page.scan, prompt)
             document.add(page)

@@ -8,12 +8,11 @@ first good example of a rubric.
 """
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.schema import LINKED, conform, extended, seed_for
 from corpusmill.manifests.storage import Artifact
@@ -21,7 +20,13 @@ from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.chat import ChatTokenizer
 from corpusmill.stages.engines.contract import Request
 from corpusmill.stages.synthesize.planned_rows import PlannedRow
-from corpusmill.stages.synthesize.routed_documents import COLUMNS, UNSCORED, Kind, kinds_in
+from corpusmill.stages.synthesize.routed_documents import (
+    COLUMNS,
+    UNSCORED,
+    Kind,
+    kinds_in,
+    refuse_unrouted,
+)
 
 _FILES = 16  # of each kind, from which documents are drawn
 Plan = Callable[[Mapping[str, Any], Sequence[Prompt]], Iterable[PlannedRow]]
@@ -31,7 +36,7 @@ Plan = Callable[[Mapping[str, Any], Sequence[Prompt]], Iterable[PlannedRow]]
 class Line:
     """One prompt. most_output_tokens: if every answer hit its limit. from_run: whether the output
     tokens are known from a run before. pages: that are asked about; None of texts. guessed_by:
-    what the output tokens follow from otherwise.
+    what the output tokens follow from otherwise. remarks: what else is to be said.
     """
 
     prompt: str
@@ -43,6 +48,7 @@ class Line:
     from_run: bool
     pages: int | None = None
     guessed_by: str = "the length of the passage"
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,14 +109,7 @@ def lines(
     available = {kind: sum(found[kind] for found in holding.values()) for kind in prompts}
     total = sum(available.values())
     if not total:
-        wanted = ", ".join(
-            f"{level} {'pairs' if paired else ''}".strip() for level, paired in prompts
-        )
-        raise InputError(
-            f"no document has a route: the input has none of the levels {wanted}",
-            "route another level, or `unscored` for documents that were not classified; pairs get "
-            "prompts about two documents, and others get the other prompts",
-        )
+        refuse_unrouted(sum(holding.values(), Counter()), prompts)
     taken = min(1.0, most / total) if most is not None else 1.0
     sums: dict[str, dict[str, float]] = {}
     sampled = 0

@@ -4,14 +4,14 @@ import heapq
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.errors import RecipeError
+from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import DOCUMENT, LEVELS, LINKED, conform, extended, seed_for
@@ -82,24 +82,44 @@ def asked(
 ) -> Generator[Pass, PassResult, PassResult]:
     """The final pass of a stage that asks an engine about `most` documents of these kinds.
 
-    most: None takes all. Raises RecipeError if there is nothing to read.
+    most: None takes all. Raises RecipeError if there is nothing to read, and InputError if no
+    document is of these kinds.
     """
     shards = shards_of(documents, stage)
     quotas = yield from draw(kinds, shards, most)
-    return (
-        yield Pass(
-            name=stage,
-            shards=shards,
-            work=work,
-            final=True,
-            holds_engine=True,
-            together=engine.streams,
-            depends_on=json.dumps(most),
-            shard_settings=quotas,
-            cpus=engine.cpus,
-            gpus=engine.gpus,
-        )
+    made = yield Pass(
+        name=stage,
+        shards=shards,
+        work=work,
+        final=True,
+        holds_engine=True,
+        together=engine.streams,
+        depends_on=json.dumps(most),
+        shard_settings=quotas,
+        cpus=engine.cpus,
+        gpus=engine.gpus,
     )
+    counts = [receipt.counts[0] for receipt in made.receipts.values()]
+    rows = sum(each.rows_in for each in counts)
+    if rows and rows == sum(each.unused.get(f"{stage}.not_routed", 0) for each in counts):
+        refuse_unrouted(sum(map(kinds_in, documents), Counter()), kinds)
+    return made
+
+
+def refuse_unrouted(found: Mapping[Kind, int], kinds: Iterable[Kind]) -> NoReturn:
+    """Raises InputError: there are such documents, and routes for these kinds, which are others."""
+    there = ", ".join(f"{count:,} are {_named(kind)}" for kind, count in sorted(found.items()))
+    raise InputError(
+        f"no document has a route: {there or 'there is none'}; routes are "
+        f"{', '.join(map(_named, kinds))}",
+        "run classify first, or route another level in synthesize.routes, such as `unscored`; "
+        "pairs get prompts about two documents, and others get the other prompts",
+    )
+
+
+def _named(kind: Kind) -> str:
+    level, in_pair = kind
+    return f"`{level}`{' pairs' if in_pair else ''}"
 
 
 def draw(

@@ -62,6 +62,7 @@ def synthesize_shard(
 
         def finished() -> Iterator[tuple[PlannedRow, Finished]]:
             seen = 0
+            shard.report(seen)
             for row in complete:
                 yield row, planner.finish(row, model, least_covered)
                 seen += row.is_first

@@ -42,7 +42,7 @@ class Train(VisionTrainConfig, GlobalStage):
     """Train a hybrid on the token shards of a pack stage."""
 
     name: ClassVar[str] = "train"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.MANY_TO_ONE
     reads: ClassVar[Reads] = Reads.TOKENS
     free_settings: ClassVar[tuple[str, ...]] = (

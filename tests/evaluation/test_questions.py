@@ -116,8 +116,9 @@ def test_a_null_that_is_joined_or_filtered_costs_the_row(fields):
     assert [reason for _, _, reason in found.bad] == ["a text is null"]
 
 
-def test_texts_are_joined():
-    fields = {**FIELDS, "country": "[country, 2, 'x'] | join('-')"}
+@pytest.mark.parametrize("between", ["'-'", "d='-'"])
+def test_texts_are_joined(between):
+    fields = {**FIELDS, "country": f"[country, 2, 'x'] | join({between})"}
     (question,) = build(task(), [row(1, country="Peru")], fields).asked
     assert question.pairs[0][0] == "Capital of Peru-2-x?"
 
@@ -239,6 +240,8 @@ def test_a_folder_of_task_files_works_like_the_shipped_ones(tmp_path):
         task_files.load(("hella",))
     with pytest.raises(RecipeError, match="two tasks are named 'capitals'"):
         task_files.load((str(tmp_path), str(tmp_path / "one.yaml")))
+    with pytest.raises(InputError, match=r"nowhere, and there is no such folder"):
+        task_files.items_path(found, str(tmp_path / "nowhere"))
     (tmp_path / "capitals.jsonl").unlink()
     with pytest.raises(InputError, match=r"evaluate\.items"):
         task_files.items_path(found, None)

@@ -37,6 +37,9 @@ def test_a_shard_under_way_counts_by_the_bytes_it_has_read(tmp_path):
     record(tmp_path, "a", done=7, unit="documents", read=250)
     now = meter.progress()
     assert (now.shards_done, now.size_done, now.fraction, now.rows) == (0, 250, 0.25, 7)
+    record(tmp_path, "a", unit="pages", read=900)
+    assert meter.progress().size_done == 0  # what was read waits for a first answer
+    assert meter.progress().seconds_left is None
     record(tmp_path, "a", done=3, total=4, unit="steps")
     assert (meter.progress().fraction, meter.progress().note) == (0.75, "3/4 steps")
 

@@ -3,7 +3,13 @@
 import pytest
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.pipeline.groups import groups_of
-from corpusmill.pipeline.recipe import build_stage, load_recipe, override, resolve_data
+from corpusmill.pipeline.recipe import (
+    build_stage,
+    load_recipe,
+    override,
+    resolve_data,
+    step_alone,
+)
 
 
 def recipe(tmp_path, text):
@@ -127,6 +133,16 @@ def test_set_overrides_nested_keys_and_refuses_unknown_steps(tmp_path):
         override(loaded, ["dedupe.x=1"])
     with pytest.raises(RecipeError, match=r"step\.key=value"):
         override(loaded, ["dedup"])
+
+
+def test_of_a_chosen_step_the_verb_may_stand_for_its_name(tmp_path):
+    path = tmp_path / "named.yaml"
+    path.write_text("stages:\n  - filter: {name: early}\n  - filter: {name: late}\n")
+    step = step_alone("filter", str(path), ["filter.rules={}", "late.blocks=[]"], "late")
+    assert (step.name, step.settings) == ("late", {"rules": {}, "blocks": []})
+    path.write_text("stages:\n  - filter\n  - filter: {name: late}\n")
+    with pytest.raises(RecipeError, match="there is no step 'filter'; did you mean 'late'"):
+        step_alone("filter", str(path), ["filter.rules={}"], "late")
 
 
 def test_references_become_paths(tmp_path):

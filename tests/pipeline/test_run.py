@@ -51,6 +51,17 @@ def test_what_was_dropped_is_no_input_wherever_the_output_lies(texts, tmp_path):
     assert keep(output, tmp_path / "kept").totals[0].rows_in == 4
 
 
+def test_a_reference_of_a_stage_alone_means_a_folder_beside_the_output(texts, tmp_path):
+    extract(texts, tmp_path / "there" / "extract")
+    step = Step("filter", "filter", ("step:extract",), {"families": []})
+    run_step(step, (), str(tmp_path / "there" / "kept"), InlineRunner())
+    elsewhere = str(tmp_path / "elsewhere" / "kept")
+    with pytest.raises(
+        RecipeError, match=r"beside --output, and \S+/elsewhere/extract is not there"
+    ):
+        run_step(step, (), elsewhere, InlineRunner())
+
+
 def test_an_unfinished_stage_is_refused(texts, tmp_path):
     extract(texts, tmp_path / "extract")
     (tmp_path / "extract" / "manifest.json").unlink()

@@ -49,6 +49,13 @@ def test_wrong_values_are_named(make_config, changes, message):
         build_settings(TrainConfig, plain(make_config, **changes))
 
 
+def test_only_the_default_warm_up_shortens_with_the_run(make_config):
+    config = build_settings(TrainConfig, plain(make_config, warmup_steps=None, steps=6))
+    assert (config.warmup(6), config.warmup(500), config.warmup(5000)) == (0, 50, 100)
+    with pytest.raises(RecipeError, match="warmup_steps 100 is not less than the 6 steps"):
+        build_settings(TrainConfig, plain(make_config, warmup_steps=100, steps=6))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -81,6 +81,15 @@ def test_a_server_that_is_slow_gets_fewer_requests(servers):
     assert busiest[2] < busiest[0]
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"])
+def test_a_server_that_never_was_there_stops_the_stage_soon(url):
+    engine = OpenAIEngine(url=url, model="tiny", api="chat")
+    began = time.monotonic()
+    with pytest.raises(EngineError, match=r"takes no connection .*start it or mend engine\.url"):
+        in_order(engine, requests(3))
+    assert time.monotonic() - began < 12
+
+
 def test_an_empty_list_and_a_key_in_one_address_are_refused():
     with pytest.raises(RecipeError, match="url is empty"):
         OpenAIEngine(url=(), model="m")

@@ -54,6 +54,8 @@ def test_with_all_pages_looked_at_it_is_what_the_run_asks(tmp_path, by):
     assert line.most_output_tokens == 4096 * len(seen)
     assert line.output_tokens < line.most_output_tokens
     assert not line.from_run
+    unread = "1 blank, 2 ocr.mime, 1 pdf.encrypted, 4 with a text layer"
+    assert line.remarks == (f"not read by the model, files or pages: {unread}",)
 
 
 def test_the_letters_on_a_page_tell_about_how_long_an_answer_is(tmp_path):
@@ -143,7 +145,11 @@ def test_the_command_prints_and_asks_and_writes_nothing(tmp_path):
         shown = json.loads(corpusmill(*command, "--json", cwd=tmp_path).stdout)
         assert server.seen == []
     assert "pages   requests" in done.stdout
-    assert "hours on 1 GPU" in done.stdout
-    assert "cost: " in done.stdout
+    assert "under a minute on 1 GPU" in done.stdout
+    assert "cost: under 0.01" in done.stdout
     assert (shown["documents"], shown["lines"][0]["pages"]) == (2, 3)
     assert not (tmp_path / "out").exists()
+    for option in ("--gpus", "--tokens-per-second"):
+        refused = corpusmill(*command, option, "0", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "0 is not more than 0" in refused.stderr

@@ -1,11 +1,15 @@
 """Scans read by a model of ours: the stage gives what the reader alone reads in the same images."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 import torch
 from corpusmill.manifests.errors import ModelError
+from corpusmill.pipeline.estimate import estimate_step
+from corpusmill.pipeline.recipe import Step
+from corpusmill.stages.engines import model_folder
 from corpusmill.stages.ocr.page_images import Cutting, pieces_of
 from corpusmill.vision.export import export
 from corpusmill.vision.reading import PageReader
@@ -65,6 +69,34 @@ def test_each_piece_gets_the_answer_to_its_own_image(folder, prompt, tmp_path):
                 assert piece["reason"] == "ocr.empty"
         assert row["output_tokens"] == sum(len(answer.token_ids) for answer in answers.values())
         assert row["lineage"]["model"].startswith("export@")
+
+
+def test_an_answer_ends_where_the_models_positions_end(model, tokenizer, tmp_path):  # noqa: F811
+    with torch.no_grad():
+        model.lm_head.weight[1] *= 0
+    folder = export(model, tokenizer, tmp_path / "export", SPECIAL, 256, "float32")
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(drawn(0)[0])
+    settings = {
+        "engine": {"kind": "embedded", "model": str(folder), "device": "cpu"},
+        "cut": CUT.model_dump(),
+        "page_seconds": 0,
+    }
+    step = Step("ocr", "ocr", (), settings)
+    seen = estimate_step(step, [str(tmp_path / "in")], "none/ocr", 1, None, None, None).lines[0]
+    image = seen.prompt_tokens // seen.requests
+    config["text_config"]["max_position_embeddings"] = image + 5
+    (folder / "config.json").write_text(json.dumps(config))
+    model_folder._read.cache_clear()
+    capped = estimate_step(step, [str(tmp_path / "in")], "none/ocr", 1, None, None, None).lines[0]
+    assert capped.most_output_tokens == 5 * capped.requests
+    assert f"an image takes {image} tokens, which leaves 5 of" in capped.remarks[0]
+    run("ocr", settings, tmp_path / "out", str(tmp_path / "in"))
+    (row,) = rows_of(tmp_path / "out", "excluded")
+    assert row["reason"] == "ocr.cut_off"
+    assert f"takes {image} tokens, which leaves 5 of" in row["detail"]
+    assert row["output_tokens"] <= 5 * row["requests"]
 
 
 def test_a_model_of_text_is_refused(tmp_path):

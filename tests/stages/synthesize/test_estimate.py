@@ -120,7 +120,7 @@ def test_hours_and_cost_follow_from_tokens_speed_and_price():
 def test_documents_without_a_route_are_told(tokenizer_folder, files):  # noqa: F811
     with serving(echo) as server:
         stage = stage_at(server, tokenizer_folder, routes={"high": ("rephrase",)})
-        with pytest.raises(InputError, match="none of the levels high"):
+        with pytest.raises(InputError, match="14 are `low`, 9 are `medium`; routes are `high`"):
             stage.estimated(files, 200, {})
 
 

@@ -154,7 +154,7 @@ def test_an_estimate_without_pairs_says_that_pairs_are_wanted(tmp_path, tokenize
     documents = (shard(tmp_path / "in", [document("a", FIRST, "high")]),)
     with serving(asking(BOTH)) as server:
         stage = stage_at(server, tokenizer_folder, routes=ROUTES)
-        with pytest.raises(InputError, match="none of the levels high pairs"):
+        with pytest.raises(InputError, match="1 are `high`; routes are `high` pairs"):
             stage.estimated(documents, 10, {})
 
 

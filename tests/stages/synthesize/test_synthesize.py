@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpusmill.manifests import storage
-from corpusmill.manifests.errors import EngineError, RecipeError
+from corpusmill.manifests.errors import EngineError, InputError, RecipeError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.manifest import read_manifest
 from corpusmill.manifests.schema import DOCUMENT, conform, extended
@@ -220,6 +220,17 @@ def test_files_of_one_name_in_several_levels_are_one_shard(tmp_path, tokenizer_f
         "level=high",
         "level=low",
     ]
+
+
+def test_documents_without_any_route_are_no_silent_success(tmp_path, tokenizer_folder):
+    documents = write_shards(
+        tmp_path, {"in/00.parquet": [document("u", level=None), document("v", level=None)]}
+    )
+    with serving(echo) as server:
+        stage = stage_at(server, tokenizer_folder, routes={"low": ("rephrase",)})
+        with pytest.raises(InputError, match="2 are `unscored`; routes are `low`; run classify"):
+            run(stage, documents, tmp_path / "out")
+        assert not server.seen
 
 
 def test_medium_levels_and_documents_without_a_level_can_be_routed(tmp_path, tokenizer_folder):
