@@ -2,7 +2,9 @@
 
 import pyarrow as pa
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.schema import LINKED
+from corpusmill.manifests.storage import Artifact
 
 
 def refuse_linked(table: pa.Table, stage: str, otherwise: str = "") -> None:
@@ -18,3 +20,10 @@ def refuse_linked(table: pa.Table, stage: str, otherwise: str = "") -> None:
             "would stay as it is",
             f"run {stage} before link" + (f", or {otherwise}" if otherwise else ""),
         )
+
+
+def refuse_linked_shard(document: Artifact, stage: str) -> None:
+    """`refuse_linked` of a whole shard, before a stage's first pass over it."""
+    if LINKED.name in schema_of(document).names:
+        for table in read_parquet(document, [LINKED.name]):
+            refuse_linked(table, stage)

@@ -23,7 +23,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import seed_for
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
-from corpusmill.stages.columns.linked import refuse_linked
+from corpusmill.stages.columns.linked import refuse_linked_shard
 from corpusmill.stages.readers.documents import read_columns
 from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter
 from corpusmill.stages.substring.settings import SubstringSettings
@@ -56,9 +56,12 @@ def key_ranges(documents: Iterable[Artifact], part_bytes: int) -> int:
 def measure(settings: SubstringSettings, ranges: int, shard: Shard) -> list[Counts]:
     """Read one document shard. Write `work/measure`: the bytes of text in each range of keys
     (`MEASURED`).
+
+    Raises InputError if the stage would leave repeats in the column `linked`.
     """
     numbers, sizes, seen = [], [], 0
     (document,) = shard.inputs
+    refuse_linked_shard(document, settings.name)
     columns = ("id", "text", "url") if settings.parts_by == "host" else ("id", "text")
     for table in shard.counted(document, read_columns(document, *columns)):
         numbers.append(_ranges_of(settings, table, ranges))
@@ -131,17 +134,13 @@ def parts_in(plan: Artifact) -> int:
 
 
 def send(settings: SubstringSettings, ranges: int, parts: int, shard: Shard) -> list[Counts]:
-    """Read one document shard and the plan. Write `work/shuffle`: its rows, sent to their parts.
-
-    Raises InputError if it would leave repeats in the column `linked`.
-    """
+    """Read one document shard and the plan. Write `work/shuffle`: its rows, sent to their parts."""
     document, plan_file = shard.inputs
     plan = pa.concat_tables([PLAN.empty_table(), *shard.read(plan_file)])
     first, splits = plan["part"].to_numpy(), plan["splits"].to_numpy()
     output = StreamWriter(shard, "work/shuffle", schema_of(document), parts)
     seen = 0
     for group in shard.read(document):
-        refuse_linked(group, settings.name)
         for start in range(0, group.num_rows, SEND_ROWS):
             table = group.slice(start, SEND_ROWS)
             row = np.searchsorted(plan["range"].to_numpy(), _ranges_of(settings, table, ranges))

@@ -11,7 +11,6 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.columns.cuts import cuts_column, pieces_of, with_cuts
-from corpusmill.stages.columns.linked import refuse_linked
 from corpusmill.stages.columns.strings import joined, string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
@@ -32,8 +31,6 @@ MANY = np.iinfo(np.int64).max
 def cut(settings: TemplateSettings, shard: Shard) -> list[Counts]:
     """Read one shard and the templates of its hosts. Write its kept rows, cut, and its excluded
     rows, whole.
-
-    Raises InputError if it would leave templates in the column `linked`.
     """
     started = time.perf_counter()
     document, *judged = shard.inputs
@@ -46,7 +43,6 @@ def cut(settings: TemplateSettings, shard: Shard) -> list[Counts]:
         shard.parquet(EXCLUDED, extended(*EXCLUSION, of=schema), name=name) as excluded_output,
     ):
         for group in shard.read(document):
-            refuse_linked(group, settings.name)
             for start in range(0, group.num_rows, READ_ROWS):
                 whole = group.slice(start, READ_ROWS)
                 edited, gone = cut_rows(settings, whole, templates)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from corpusmill.manifests import storage
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
+from corpusmill.stages.columns.linked import refuse_linked_shard
 from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,
@@ -50,10 +51,14 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def count(settings: TemplateSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one shard. Write `work/count` (`COUNTED`)."""
+    """Read one shard. Write `work/count` (`COUNTED`).
+
+    Raises InputError if the stage would leave templates in the column `linked`.
+    """
     from corpusmill.stages.dedup.signatures.shingles import exact_hashes
     from corpusmill.stages.templates.lines import BLANK, PROTECTED, lines_of
 
+    refuse_linked_shard(shard.inputs[0], settings.name)
     hosts, found, seen = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)], 0
     texts_seen: set[tuple[int, int]] = set()
     across_corpus = settings.across == "corpus"
