@@ -6,8 +6,7 @@ Whole optimiser steps of the 1.11B shape, sequence 8192, micro-batch 2, 16 rows 
 
 - `sums`: products add up a step's gradients, and weights are cast once a step
   (`trainer.gradient_sums`);
-- `one pass`: a norm's backward adds the gradient that passed by it (`trainer.layers.ONE_PASS`);
-- `norms`: the launches of the norms' kernels that were the fastest in this run.
+- `one pass`: a norm's backward adds the gradient that passed by it (`trainer.layers.ONE_PASS`).
 
 First weights are drawn on the GPU. Tries that would begin in the last part of --seconds are left
 out. `launched`: when the processor has launched a step, as a share of the step. The last line is
@@ -20,7 +19,6 @@ import gc
 import itertools
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -43,28 +41,22 @@ from corpusmill.trainer.parts import TEXT  # noqa: E402
 from corpusmill.trainer.ranks import Ranks  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-KINDS_OF_NORM = {"PLAIN": 1, "GATED": 8}  # groups
-WIDTH = {"PLAIN": 1536, "GATED": 3072}
-ROW = 8240  # of in_proj: what lies between two gates
-TOKENS = 16384
 SHAPE = "1.11B"
 NEEDED = 30  # seconds of a try that compiles
-NEEDED_COMPILED = 10
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to train. tuned: with the fastest launches of the norms."""
+    """One way to train."""
 
     precision: str = "plain"
     sums: bool = False
     one_pass: bool = False
-    tuned: bool = False
     rows: int = 16
 
     @property
     def name(self) -> str:
-        parts = {"sums": self.sums, "one pass": self.one_pass, "norms": self.tuned}
+        parts = {"sums": self.sums, "one pass": self.one_pass}
         chosen = [part for part, on in parts.items() if on] or ["as it is"]
         precision = "bf16" if self.precision == "plain" else self.precision
         return f"{precision}, {self.rows} rows: {', '.join(chosen)}"
@@ -73,9 +65,8 @@ class Choice:
 CHOICES = [
     Choice(),
     Choice(sums=True, one_pass=True),
-    Choice(sums=True, one_pass=True, tuned=True),
     Choice("fp8"),
-    Choice("fp8", sums=True, one_pass=True, tuned=True),
+    Choice("fp8", sums=True, one_pass=True),
     Choice(sums=True),
     Choice(one_pass=True),
 ]
@@ -145,75 +136,21 @@ def measure(choice: Choice, step: Callable[[], Tensor], steps: int) -> dict[str,
     }
 
 
-def measure_norms(kind: str) -> dict[str, Any]:
-    """Milliseconds of a norm's forward + backward by launch; the fastest one."""
-    from corpusmill.trainer.kernels import norm
-    from triton.testing import do_bench
-
-    width, groups = WIDTH[kind], KINDS_OF_NORM[kind]
-    x, dy = (torch.randn(TOKENS, width, device="cuda").bfloat16() for _ in range(2))
-    row = torch.randn(TOKENS, ROW, device="cuda").bfloat16()
-    gate, dgate = (row[:, :width], torch.empty_like(row)[:, :width])
-    weight = torch.ones(width, device="cuda")
-    given = (gate, dgate, None) if kind == "GATED" else (None, None, dy)
-
-    def both() -> None:
-        norm.run_forward(x, given[0], weight, groups, 1e-5)
-        norm.run_backward(dy, x, given[0], weight, groups, 1e-5, given[1], given[2])
-
-    took: dict[tuple[int, int, int], float] = {}
-    sizes = [(512, 1), (1024, 1), (1024, 2), (2048, 2), (2048, 4), (4096, 8)]
-    for (values, warps), programs in itertools.product(sizes, (1024, 2048, 4096, 8192)):
-        setattr(norm, kind, norm.Tiles(values=values, programs=programs, warps=warps))
-        took[values, programs, warps] = do_bench(both, warmup=5, rep=15, return_mode="min")
-    fastest = min(took, key=lambda key: took[key])
-    table = {"x".join(map(str, key)): round(ms, 4) for key, ms in took.items()}
-    return {"kind": kind, "fastest": fastest, "ms": table}
-
-
-def use_norms(found: dict[str, tuple[int, int, int]]) -> None:
-    """Launch norms so from now on. (values, programs, warps) by kind; others as they are."""
-    from corpusmill.trainer.kernels import norm
-
-    for kind in KINDS_OF_NORM:
-        setattr(norm, kind, norm.Tiles(*found[kind]) if kind in found else norm.Tiles())
-
-
 def main() -> None:
     begin = time.perf_counter()
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=145)
-    parser.add_argument("--norms", choices=sorted(KINDS_OF_NORM), help="only that")
     arguments = parser.parse_args()
-    if arguments.norms:
-        print(json.dumps(measure_norms(arguments.norms)))
-        return
-    others = [  # beside the first compilation, when the GPU has nothing to do
-        subprocess.Popen(
-            [sys.executable, __file__, "--norms", kind], stdout=subprocess.PIPE, text=True
-        )
-        for kind in sorted(KINDS_OF_NORM)
-    ]
-    ranks, rows, norms, step, compiled = Ranks(torch.device("cuda")), [], [], None, None
+    ranks, rows, step = Ranks(torch.device("cuda")), [], None
     for choice in CHOICES:
-        form = dataclasses.replace(choice, tuned=False)
         left = arguments.seconds - (time.perf_counter() - begin)
-        if left < (NEEDED_COMPILED if form == compiled else NEEDED):
+        if left < NEEDED:
             print(f"left out, {left:.0f} s left: {choice.name}")
             continue
-        if form != compiled:
-            step = None  # frees the model
-            step, compiled = make_step(choice, ranks), form
-            use_norms({})
-            list(timed(step, 1))
-        if others:
-            norms = [json.loads(process.communicate()[0].splitlines()[-1]) for process in others]
-            others = []
-            for line in norms:
-                print(f"norm {line['kind']}: {line['fastest']} of {line['ms']}", flush=True)
-        use_norms({line["kind"]: tuple(line["fastest"]) for line in norms} if choice.tuned else {})
+        step = None  # frees the model
+        step = make_step(choice, ranks)
+        list(timed(step, 1))
         torch.cuda.reset_peak_memory_stats()
-        assert step is not None
         rows.append(measure(choice, step, steps=3))
         print(f"{time.perf_counter() - begin:.0f} s:", rows[-1], flush=True)
     print("| choice | tokens/s | MFU | peak GB | launched |")
@@ -224,7 +161,7 @@ def main() -> None:
             f"{row['launched']:.0%} |"
         )
     results = {"torch": torch.__version__, "card": torch.cuda.get_device_name()}
-    print(json.dumps(results | {"rows": rows, "norms": norms}))
+    print(json.dumps(results | {"rows": rows}))
 
 
 if __name__ == "__main__":

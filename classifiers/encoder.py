@@ -7,6 +7,7 @@ and its relatives run without padding (`packed_batches`).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,9 +60,10 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
     """float32 [len(texts), width of the encoder]. Raises ModelError if the encoder is unusable."""
     import torch
 
-    model, tokenizer, device = load_encoder(settings, head=False)
-    if texts and (packer := _packer(settings, model, tokenizer, device, settings.pooling)):
-        return packer.rows(texts)
+    loaded = load_encoder(settings, head=False)
+    model = loaded.model
+    if texts and loaded.packs():
+        return loaded.packer(settings, settings.pooling).rows(texts)
 
     def pooled(inputs: dict[str, Any]) -> Any:
         states = _outputs(model, inputs).last_hidden_state.float()
@@ -72,7 +74,7 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
             vectors = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
         return torch.nn.functional.normalize(vectors, dim=-1) if settings.normalise else vectors
 
-    return _padded(settings, texts, tokenizer, device, pooled, model.config.hidden_size)
+    return _padded(settings, texts, loaded, pooled, model.config.hidden_size)
 
 
 def grade(settings: EncoderSettings, texts: Sequence[str]) -> Scores:
@@ -80,32 +82,31 @@ def grade(settings: EncoderSettings, texts: Sequence[str]) -> Scores:
 
     FineWeb-Edu's and Nemotron-CC's are such checkpoints.
     """
-    model, tokenizer, device = load_encoder(settings, head=True)
-    if texts and (packer := _packer(settings, model, tokenizer, device, None)):
-        return packer.rows(texts)[:, 0]
+    loaded = load_encoder(settings, head=True)
+    if texts and loaded.packs():
+        return loaded.packer(settings, None).rows(texts)[:, 0]
 
     def logits(inputs: dict[str, Any]) -> Any:
-        return _outputs(model, inputs).logits.float()
+        return _outputs(loaded.model, inputs).logits.float()
 
-    return _padded(settings, texts, tokenizer, device, logits, 1)[:, 0]
+    return _padded(settings, texts, loaded, logits, 1)[:, 0]
 
 
 def _padded(
     settings: EncoderSettings,
     texts: Sequence[str],
-    tokenizer: Any,
-    device: str,
+    loaded: "LoadedEncoder",
     forward: Callable[[dict[str, Any]], Any],
     width: int,
 ) -> Embeddings:
     return padded_rows(
         texts,
-        tokenizer,
+        loaded.tokenizer,
         forward,
         width,
         max_tokens=settings.max_tokens,
-        batch_tokens=settings.batch_tokens or BATCH_TOKENS[device],
-        device=device,
+        batch_tokens=settings.batch_tokens or BATCH_TOKENS[loaded.device],
+        device=loaded.device,
     )
 
 
@@ -125,43 +126,6 @@ def refuse_positions(tokens: int, positions: int) -> None:
             f"texts have up to {tokens} tokens, and the encoder knows {positions} positions",
             f"set max_tokens to {positions} or less",
         )
-
-
-def _packer(
-    settings: EncoderSettings, model: Any, tokenizer: Any, device: str, pooling: Pooling | None
-) -> "Packer | None":
-    """The model for packed texts on a GPU. None: it runs in padded batches."""
-    from corpusmill.classifiers.packed_batches import can_pack
-
-    if device != "cuda" or not can_pack(model, tokenizer, device):
-        return None
-    tokens = settings.batch_tokens or BATCH_TOKENS[device]
-    return _kept_packer(
-        model, tokenizer, pooling, settings.normalise, settings.max_tokens, tokens, device
-    )
-
-
-@lru_cache(maxsize=2)
-def _kept_packer(
-    model: Any,
-    tokenizer: Any,
-    pooling: Pooling | None,
-    normalise: bool,
-    max_tokens: int,
-    batch_tokens: int,
-    device: str,
-) -> "Packer":
-    from corpusmill.classifiers.packed_batches import Packer
-
-    return Packer(
-        model,
-        tokenizer,
-        pooling=pooling,
-        normalise=normalise,
-        max_tokens=max_tokens,
-        batch_tokens=batch_tokens,
-        device=device,
-    )
 
 
 def device_of(settings: EncoderSettings) -> str:
@@ -192,15 +156,54 @@ def rows_at_a_time(settings: EncoderSettings) -> int:
     return 16384 if device_of(settings) == "cuda" else 1024
 
 
-def load_encoder(settings: EncoderSettings, *, head: bool) -> tuple[Any, Any, str]:
-    """(model, tokenizer, device), once per process. Raises ModelError if it cannot be loaded."""
+@dataclass
+class LoadedEncoder:
+    """A model and its tokenizer on a device (cpu or cuda).
+
+    packers: settings -> the model for packed texts. They keep the model and its CUDA graph in
+    memory, so they live as long as it.
+    """
+
+    model: Any
+    tokenizer: Any
+    device: str
+    packers: "dict[tuple[Any, ...], Packer]" = field(default_factory=dict)
+
+    def packs(self) -> bool:
+        """Whether texts run packed, on a GPU. If not, they run in padded batches."""
+        from corpusmill.classifiers.packed_batches import can_pack
+
+        return self.device == "cuda" and can_pack(self.model, self.tokenizer, self.device)
+
+    def packer(self, settings: EncoderSettings, pooling: Pooling | None) -> "Packer":
+        """The one for these settings. pooling: None for the grades of the model's own head."""
+        from corpusmill.classifiers.packed_batches import Packer
+
+        tokens = settings.batch_tokens or BATCH_TOKENS[self.device]
+        key = (pooling, settings.normalise, settings.max_tokens, tokens)
+        if key not in self.packers:
+            self.packers[key] = Packer(
+                self.model,
+                self.tokenizer,
+                pooling=pooling,
+                normalise=settings.normalise,
+                max_tokens=settings.max_tokens,
+                batch_tokens=tokens,
+                device=self.device,
+            )
+        return self.packers[key]
+
+
+def load_encoder(settings: EncoderSettings, *, head: bool) -> LoadedEncoder:
+    """Loaded once per process. Raises ModelError if it cannot be loaded."""
     device = device_of(settings)
     folder = encoder_folder(settings.encoder, settings.revision)
-    return (*_load(folder, head, device, encoder_digest(folder)), device)
+    return _load(folder, head, device, encoder_digest(folder))
 
 
-@lru_cache(maxsize=2)
-def _load(folder: str, head: bool, device: str, _digest: str) -> tuple[Any, Any]:
+# All encoders of an ensemble stay loaded: each batch of texts goes through every one of them.
+@lru_cache(maxsize=8)
+def _load(folder: str, head: bool, device: str, _digest: str) -> LoadedEncoder:
     import torch
     from corpusmill.classifiers.prepacked_linear import prepack
     from safetensors import SafetensorError
@@ -227,4 +230,4 @@ def _load(folder: str, head: bool, device: str, _digest: str) -> tuple[Any, Any]
     model = model.to(device).eval()
     if device == "cpu":
         prepack(model)
-    return model, tokenizer
+    return LoadedEncoder(model, tokenizer, device)

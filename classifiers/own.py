@@ -53,7 +53,14 @@ class OwnScorerSettings(Settings):
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Raises ModelError if the class does not give a number for each text."""
-        scores = np.asarray(self.made().score(texts), np.float32)
+        given = self.made().score(texts)
+        try:
+            scores = np.asarray(given, np.float32)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ModelError(
+                f"{self.scorer} gave something else than numbers ({error})",
+                "return one number for each text",
+            ) from error
         if scores.shape != (len(texts),):
             raise ModelError(
                 f"{self.scorer} gave scores of shape {scores.shape} for {len(texts)} texts",

@@ -161,7 +161,8 @@ def distilled(encoder: EncoderSettings, dimension: int) -> StaticTable:
     """
     import torch
 
-    model, tokenizer, device = load_encoder(encoder, head=False)
+    loaded = load_encoder(encoder, head=False)
+    model, tokenizer, device = loaded.model, loaded.tokenizer, loaded.device
     if not tokenizer.is_fast:
         raise ModelError(
             f"the tokenizer of {encoder.encoder} has no tokenizer.json",

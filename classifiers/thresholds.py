@@ -54,7 +54,7 @@ def read_thresholds(path: str) -> dict[str, Thresholds]:
         }
     except InputError as error:
         raise ModelError(f"the thresholds {path} cannot be read", error.mend) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path} holds no thresholds", _MEND) from error
     for name, item in found.items():
         reached = [edge for edge in item.edges if edge is not None]

@@ -13,7 +13,7 @@ Letters in tensor names: N tokens, D student's hidden, E teacher's hidden, V voc
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from corpusmill.compression.parent import load_model
@@ -144,7 +144,8 @@ class KLLoss(SummedLoss):
     of any other run.
     """
 
-    tried_in_graphs: ClassVar[bool] = False
+    def layer_flops(self, rows: int) -> float | None:
+        return None
 
     def token_targets(self, batch: Batch) -> TokenTargets:
         raise NotImplementedError

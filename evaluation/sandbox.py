@@ -2,12 +2,14 @@
 
 The process has no network, starts no other process, writes no file, and has limits on time and
 memory (`evaluation.confined`). It starts in an empty folder, without this process's environment,
-and everything that it prints is dropped. It can read files; what it reads stays in it.
+and everything that it prints is dropped. It can read files. An exception's text could hold what it
+read, so only the name of the exception's built-in class is kept.
 
 This needs Linux on x86-64. It protects the machine from a program. It does not stop a program that
 knows of it from faking a pass.
 """
 
+import builtins
 import json
 import os
 import platform
@@ -28,6 +30,11 @@ PASSED = "passed"
 _WALL = 3  # real time of a program is limited to so many times its processor time
 _CHILD = Path(__file__).with_name("confined.py")
 _NO_SANDBOX = 97  # of `evaluation.confined`
+_EXCEPTIONS = {
+    name
+    for name, found in vars(builtins).items()
+    if isinstance(found, type) and issubclass(found, BaseException)
+}
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
@@ -44,8 +51,8 @@ class CodeLimits(Settings):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a program. reason: passed, timeout, memory, crashed, or the name of the
-    exception that it raised. detail: the exception's text.
+    """What became of a program. reason: passed, timeout, memory, crashed, ended, or the name of the
+    built-in class of the exception that it raised. detail: the limit, signal or exit code.
     """
 
     reason: str
@@ -90,12 +97,11 @@ def run(program: str, limits: CodeLimits) -> Verdict:
         if stopped:
             return Verdict("timeout", f"{limits.seconds} seconds of processor time")
         return Verdict("crashed", f"signal {-ended.code}")
-    name, _, detail = ended.answer.partition(": ")
-    if name == "MemoryError":
+    if ended.answer == "MemoryError":
         return Verdict("memory", f"more than {limits.memory_mb} MB")
-    if not name or name == PASSED:  # an exception of that name, or a program that wrote it
+    if ended.answer not in _EXCEPTIONS:  # it ended itself, or wrote something else to the pipe
         return Verdict("ended", f"exit code {ended.code}")
-    return Verdict(name, detail)
+    return Verdict(ended.answer)
 
 
 @dataclass(frozen=True)

@@ -51,12 +51,12 @@ def _not_null(node: nodes.Expr) -> nodes.Expr:
 
 @pass_environment
 def _joined(
-    environment: Environment, texts: Iterable[Any], between: str = "", attribute: str | None = None
+    environment: Environment, texts: Iterable[Any], d: str = "", attribute: str | None = None
 ) -> str:
-    """Jinja's `join`, but for nulls, of which it makes `None`."""
+    """Jinja's `join`, but for nulls, of which it makes `None`. d: what stands between."""
     if attribute is not None:
         texts = map(make_attrgetter(environment, attribute), texts)
-    return str(between).join(str(text_of(text)) for text in texts)
+    return str(d).join(str(text_of(text)) for text in texts)
 
 
 _ENVIRONMENT = _Environment(

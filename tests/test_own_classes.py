@@ -72,6 +72,11 @@ class First(OwnScorer):
         return [1.0]
 
 
+class Ragged(OwnScorer):
+    def score(self, texts: Sequence[str]) -> Sequence[float]:
+        return [[1.0], [1.0, 2.0]]
+
+
 class Nothing:
     pass
 '''
@@ -127,6 +132,8 @@ def test_a_scorer_gives_a_number_for_each_text(module):
     assert OwnScorerSettings(scorer=f"{module}:Length").score(texts).tolist() == [1.0, 2.0]
     with pytest.raises(ModelError, match=r"First gave scores of shape \(1,\) for 2 texts"):
         OwnScorerSettings(scorer=f"{module}:First").score(texts)
+    with pytest.raises(ModelError, match="Ragged gave something else than numbers"):
+        OwnScorerSettings(scorer=f"{module}:Ragged").score(texts)
 
 
 def test_their_settings_are_checked_with_the_same_words(module, pages, tmp_path):

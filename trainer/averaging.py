@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from corpusmill.trainer.importing import load_pretrained
+from corpusmill.manifests.errors import ModelError
+from corpusmill.trainer.importing import load_pretrained, refuse_other_shape
 from corpusmill.trainer.model import HybridModel, text_parameters
+
+TOKENIZER = "tokenizer.json"
+MEND = "set average_with to an export of the language model before its last training"
 
 
 @dataclass(frozen=True)
@@ -21,14 +25,41 @@ class Earlier:
 
 
 @torch.no_grad()
-def average(model: HybridModel, earlier: Earlier) -> None:
+def average(model: HybridModel, earlier: Earlier, tokenizer_folder: Path) -> None:
     """Make each weight of the language model (1 - share) * weight + share * the earlier one.
 
-    The image parts of a model keep their weights. Raises ModelError if the folder holds no model of
-    the same shape.
+    What the earlier model has not keeps its weights: the rows of tokens that are new since, and the
+    image parts. tokenizer_folder: of the model now. Raises ModelError if the folder holds no model
+    of the same shape, or one of another tokenizer.
     """
-    before = HybridModel(model.config)
+    try:
+        refuse_other_shape(earlier.folder, model.config)
+    except ModelError as error:
+        raise ModelError(error.what, MEND) from error
+    _refuse_other_tokenizer(earlier.folder, tokenizer_folder)
+    with torch.device("meta"):
+        before = HybridModel(model.config)
+    before.to_empty(device="cpu")
+    now, weights = text_parameters(model), text_parameters(before)
+    for name, parameter in now.items():
+        weights[name].copy_(parameter)  # rows of new tokens stay so
     load_pretrained(earlier.folder, before)
-    weights = text_parameters(before)
-    for name, parameter in text_parameters(model).items():
+    for name, parameter in now.items():
         parameter.lerp_(weights[name], earlier.share)
+
+
+def _refuse_other_tokenizer(before: Path, now: Path) -> None:
+    """Raises ModelError if a token of before has another id now, if both folders tell."""
+    from tokenizers import Tokenizer
+
+    files = [folder / TOKENIZER for folder in (before, now)]
+    if not all(file.exists() for file in files):
+        return
+    old, new = (Tokenizer.from_file(str(file)).get_vocab() for file in files)
+    moved = [token for token, number in old.items() if new.get(token) != number]
+    if moved:
+        raise ModelError(
+            f"the model in {before} has another tokenizer than {now}: {len(moved)} tokens have "
+            f"another id or none, {min(moved)!r} among them",
+            MEND,
+        )

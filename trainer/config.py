@@ -132,8 +132,8 @@ class TrainConfig(Settings):
     """Of the optimiser's running means. bfloat16 halves their memory."""
     cuda_graph: Literal["auto"] | bool = "auto"
     """Launch forward and backward as one CUDA graph, for models so small that a GPU waits for
-    launches. Needs a GPU, and the batch of a process in memory at once. auto: where it was measured
-    to win, if the GPU has the memory."""
+    launches. Needs a GPU, and the batch of a process in memory at once. auto: up to the largest
+    layers whose graph was faster, if the GPU has the memory."""
     deterministic: bool = False
     """Only kernels that give the same bits each time, so that a killed run on a GPU goes on to the
     bit. Slower. A CPU with `threads` set repeats without it."""

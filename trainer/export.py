@@ -83,7 +83,7 @@ def export(
         chosen = checkpoint.latest(checkpoint_folder / "checkpoints") or checkpoint_folder
     model, config = checkpoint.load_model(chosen)
     if earlier is not None:
-        average(model, earlier)
+        average(model, earlier, tokenizer_folder)
     context = config.sequence_length if context_length is None else context_length
     return write_model(model, tokenizer_folder, output_folder, dtype, context, facts)
 

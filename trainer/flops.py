@@ -37,6 +37,12 @@ def flops_per_token(model: HybridConfig, length: int) -> float:
     return 6 * weights + 3 * layers
 
 
+def layer_flops_per_token(model: HybridConfig, length: int) -> float:
+    """The same of a layer, the mean of all, without the head."""
+    head = 6 * model.vocab_size * model.hidden_size
+    return (flops_per_token(model, length) - head) / len(model.pattern)
+
+
 def peak_flops(device: torch.device) -> float | None:
     """FLOP/s of a GPU in dense bf16; None if it is not known, or is none."""
     if device.type != "cuda":

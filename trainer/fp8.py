@@ -57,7 +57,7 @@ def linear(
     """x @ weight.T with all three products (forward, both gradients) in 8 bits; dtype of x.
 
     rounded: the weight's 8-bit forms, if they were made before. sum: to which the weight's gradient
-    is added, if autograd shall have none (`trainer.gradient_sums`).
+    is added, rounded to the dtype of x, if autograd shall have none (`trainer.gradient_sums`).
     """
     y_NO = _Linear.apply(x.flatten(0, -2), weight_OK, scaling, sum_OK, *(rounded or NOT_ROUNDED))
     return y_NO.unflatten(0, x.shape[:-1])

@@ -3,7 +3,8 @@
 Each micro-batch would cast every fp32 weight to bf16, round its gradient to bf16, cast that back,
 and add it to the sum of the others: 26 bytes of memory traffic a parameter. Here a weight is cast
 once a step, and the product that makes a gradient adds to the fp32 sum itself, so no gradient is
-rounded: 8 bytes. Megatron-LM has the second half as its gradient accumulation fusion.
+rounded: 8 bytes. Megatron-LM has the second half as its gradient accumulation fusion. Products in
+8 bits (`trainer.fp8`) cannot add: they give a gradient in bf16, which is then added to the sum.
 
 Letters in tensor names: N tokens, K inputs, O outputs of the map.
 """

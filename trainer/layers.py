@@ -54,7 +54,7 @@ class Linear(nn.Linear):
         """
         self.gradient_sum = torch.zeros_like(self.weight, requires_grad=False)
         if self.fp8 is None:
-            self.in_16_bits = self.weight.detach().to(dtype)
+            self.in_16_bits = self.weight.detach().to(dtype, copy=True)
 
     @torch.no_grad()
     def round_weight(self) -> None:

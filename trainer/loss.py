@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from corpusmill.trainer import kernels, onednn
 from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.flops import layer_flops_per_token
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.model import Head, HybridModel
 from corpusmill.trainer.ranks import Ranks
@@ -24,10 +24,9 @@ class SummedLoss:
     z-loss is part of it only where gradients are taken.
     """
 
-    tried_in_graphs: ClassVar[bool] = True  # on a GPU, see `trainer.step_graph`
-
     def __init__(self, model: HybridModel, config: TrainConfig) -> None:
         self.model = model
+        self.length = config.sequence_length
         self.reset_at_documents = config.reset_at_documents
         self.z_loss = config.z_loss
         compiled = config.compile
@@ -45,6 +44,13 @@ class SummedLoss:
 
     def __call__(self, batch: Batch) -> Tensor:
         return self.read(batch, self.loss_of(batch))
+
+    def layer_flops(self, rows: int) -> float | None:
+        """FLOP of a layer's forward and backward over so many rows, the mean of all layers.
+
+        None: no CUDA graph of this loss was tried (`trainer.step_graph`).
+        """
+        return rows * self.length * layer_flops_per_token(self.model.config, self.length)
 
     def loss_of(self, batch: Batch) -> Head:
         """What makes the loss of the batch's targets from hidden states and the head's weight."""

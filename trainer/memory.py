@@ -4,11 +4,14 @@ An estimate counts what lies in memory between forward and backward, where the p
 to rank the settings; docs/lab-log.md has measured peaks.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.model import parameter_count
-from corpusmill.trainer.ranks import compute_dtype
+from corpusmill.trainer.ranks import Ranks, compute_dtype
 from corpusmill.trainer.shape import KINDS, Kind
 
 SCAN_CHUNK = 64  # tokens for which the scan keeps one state (trainer.kernels.launch)
@@ -47,8 +50,11 @@ def means_gb(config: TrainConfig, dtype: str) -> float:
     return 2 * size * parameter_count(config.model) / config.shard_ranks / GB
 
 
-def savings(config: TrainConfig, ranks: int) -> list[tuple[str, float]]:
-    """What each setting that is still open would save, as (advice, GB), the largest first."""
+def savings(config: TrainConfig, ranks: int, in_graph: bool = False) -> list[tuple[str, float]]:
+    """What each setting that is still open would save, as (advice, GB), the largest first.
+
+    in_graph: whether steps are a CUDA graph.
+    """
     found: list[tuple[str, float]] = []
     activations = layers_gb(config, ranks)
     rows = config.rows_of_rank(ranks)
@@ -66,7 +72,7 @@ def savings(config: TrainConfig, ranks: int) -> list[tuple[str, float]]:
         found.append(("optimizer_dtype: bfloat16", saved))
     if config.shard_ranks > 1 and config.gather_weights == "step":
         found.append(("gather_weights: layer", 2 * parameter_count(config.model) / GB))
-    if config.cuda_graph is True:
+    if in_graph or config.cuda_graph is True:
         found.append(("cuda_graph: false", activations))  # the graph shares its memory with nothing
     if ranks > config.shard_ranks:
         held = 8 * parameter_count(config.model) / config.shard_ranks / GB
@@ -81,12 +87,32 @@ def ran_out(error: BaseException) -> bool:
     return of_cpu or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
-def too_little_memory(config: TrainConfig, ranks: int, device: torch.device) -> CorpusmillError:
+@contextmanager
+def explained(
+    config: TrainConfig, ranks: Ranks, in_graph: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Within the block, an error of too little memory becomes one that says what would help.
+
+    in_graph: whether steps are a CUDA graph by now.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
+            raise
+        raise too_little_memory(config, ranks.count, ranks.device, in_graph()) from error
+
+
+def too_little_memory(
+    config: TrainConfig, ranks: int, device: torch.device, in_graph: bool = False
+) -> CorpusmillError:
     """The error of a run that found no memory, with what would help and by how much."""
     dtype = str(compute_dtype(config.dtype, device)).removeprefix("torch.")
     config = config.model_copy(update={"dtype": dtype})
     has = torch.cuda.get_device_properties(device).total_memory / GB if device.type == "cuda" else 0
-    open_ = [f"{advice} saves about {saved:.1f} GB" for advice, saved in savings(config, ranks)]
+    open_ = [
+        f"{advice} saves about {saved:.1f} GB" for advice, saved in savings(config, ranks, in_graph)
+    ]
     return CorpusmillError(
         f"{device} has too little memory for this run" + (f" ({has:.0f} GB)" if has else ""),
         "; ".join(open_) if open_ else "take a smaller model or a shorter sequence_length",

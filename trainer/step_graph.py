@@ -12,11 +12,11 @@ Source: CUDA graphs in PyTorch (pytorch.org/blog/accelerating-pytorch-with-cuda-
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.flops import flops_per_token
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.ranks import Ranks
 from torch import Tensor, nn
@@ -25,39 +25,46 @@ PLAIN_STEPS = 3  # first: kernels are compiled and library handles made
 COMPARED_STEPS = 3  # of the graph, with as many batches
 MOST_DIFFERENCE = 0.02  # of loss and gradients between a plain step and the graph, relative
 SMALLEST = 1e-6  # what a difference is divided by
-# Of a layer's forward and backward, up to which a GPU waits for launches (docs/lab-log.md): a graph
-# gave 6.1 times the speed at 0.07e12, and 1.14 times at 1.2e12. More was not measured.
-MOST_FLOPS_OF_A_LAYER = 2e12
+# Of a layer's forward and backward, without the head. A graph gave 6.1 times the speed at 0.06e12,
+# and 1.14 times at this, the largest that was measured (docs/lab-log.md).
+MOST_FLOPS_OF_A_LAYER = 1.01e12
 # Free memory, in steps: the graph's own, one that is compared with it, and some to spare.
 STEPS_IN_MEMORY = 2.2
 
 Tell = Callable[[str], None]
+LayerFlops = Callable[[int], float | None]
 
 
-def decide(config: TrainConfig, ranks: Ranks, tried: bool) -> tuple[bool, str]:
+def decide(config: TrainConfig, ranks: Ranks, layer_flops: LayerFlops) -> tuple[bool, str]:
     """Whether steps become a CUDA graph by the settings; and what to tell the user, if anything.
 
-    tried: whether a graph of this loss was tried. Nothing is told of models that would gain
-    nothing.
+    layer_flops: of `SummedLoss`. Nothing is told of models that would gain nothing.
     """
     if config.cuda_graph != "auto":
         return config.cuda_graph, ""
-    tokens = config.rows_of_rank(ranks.count) * config.sequence_length
-    flops = tokens * flops_per_token(config.model, config.sequence_length)
-    small = flops / len(config.model.pattern) <= MOST_FLOPS_OF_A_LAYER
-    if ranks.device.type != "cuda" or not small or not tried:
+    flops = layer_flops(max(1, config.batch_size // ranks.count))
+    if ranks.device.type != "cuda" or flops is None or flops > MOST_FLOPS_OF_A_LAYER:
         return False, ""
     if config.passes_of_rank(ranks.count) > 1:
         return False, (
-            "no CUDA graph: a step has several micro-batches; without micro_batch_size a model as "
-            "small as this one is up to 6 times as fast"
+            "no CUDA graph: a step has several micro-batches; "
+            "without micro_batch_size a model as small as this one may be faster"
         )
     if ranks.count > 1 or config.precision != "plain" or config.deterministic:
         return False, (
-            "no CUDA graph: none was tried with several processes, 8 bits or deterministic; "
-            "a model as small as this one may be faster without"
+            "no CUDA graph: it was not tried with several processes, precision fp8 or deterministic"
         )
     return True, ""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A graph, and what it reads and writes: batch, gradients (by parameter) and loss."""
+
+    graph: torch.cuda.CUDAGraph
+    batch: Batch
+    gradients: list[Tensor | None]
+    loss: Tensor
 
 
 class StepGraph:
@@ -66,8 +73,8 @@ class StepGraph:
     The first steps are plain, and so is one with a batch that does not fit into the memory of the
     graph. The first replays are compared with plain steps: with the batch of the capture, and with
     others, which show whether the graph reads all of a new batch. If one gives another loss or
-    gradient, or if there can be no graph: raises CorpusmillError; with `give_up` tells that the
-    reason, and all steps are plain from then on.
+    gradient, or if there can be no graph: raises CorpusmillError. With `give_up` the reason is
+    told to it instead, and all steps are plain from then on.
     """
 
     def __init__(
@@ -79,11 +86,16 @@ class StepGraph:
         self._plain = gradients
         self._parameters = list(parameters)
         self._steps = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._made: Captured | None = None
         self._to_compare = COMPARED_STEPS
         self._give_up = give_up
         self._given_up = False
         self._before = _memory()[0]
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is a graph, which holds the memory of a step."""
+        return self._made is not None
 
     def __call__(self, batch: Batch) -> Tensor:
         self._steps += 1
@@ -96,23 +108,23 @@ class StepGraph:
                 raise
             reason = error.what if isinstance(error, CorpusmillError) else "too little memory"
         # Behind the handler: there the error holds what the step had in memory.
-        self._given_up, self._graph = True, None
+        self._given_up, self._made = True, None
         self._forget()
         torch.cuda.empty_cache()
         self._give_up(f"no CUDA graph: {reason}")
         return self._plain(batch)
 
     def _by_graph(self, batch: Batch) -> Tensor:
-        if self._graph is None:
+        if self._made is None:
             if self._give_up is not None:
                 self._refuse_little_memory()
-            self._graph = self._captured(batch)
-        if not self._static.take(batch):
+            self._made = self._captured(batch)
+        if not self._made.batch.take(batch):
             return self._plain(batch)
         if not self._to_compare:
-            return self._replayed(self._graph)
+            return self._replayed(self._made)
         self._to_compare -= 1
-        loss = self._compared(self._graph, batch)
+        loss = self._compared(self._made, batch)
         if not self._to_compare:
             torch.cuda.empty_cache()  # plain steps are over
         return loss
@@ -127,7 +139,7 @@ class StepGraph:
                 f"{free / 1e9:.1f} GB are free"
             )
 
-    def _compared(self, graph: torch.cuda.CUDAGraph, batch: Batch) -> Tensor:
+    def _compared(self, made: Captured, batch: Batch) -> Tensor:
         """The batch's loss and gradients by the graph, if they are those of a plain step.
 
         An untrained model has nearly one loss for all batches, and nearly one gradient norm. So the
@@ -136,7 +148,7 @@ class StepGraph:
         expected = self._plain(batch).item()
         plain = self._flat_gradients()
         self._forget()
-        loss = self._replayed(graph)
+        loss = self._replayed(made)
         found = self._flat_gradients()
         off = max(
             abs(loss.item() - expected) / max(abs(expected), SMALLEST),
@@ -149,19 +161,19 @@ class StepGraph:
             )
         return loss
 
-    def _replayed(self, graph: torch.cuda.CUDAGraph) -> Tensor:
-        graph.replay()
-        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+    def _replayed(self, made: Captured) -> Tensor:
+        made.graph.replay()
+        for parameter, gradient in zip(self._parameters, made.gradients, strict=True):
             parameter.grad = gradient
-        return self._loss.clone()
+        return made.loss.clone()
 
-    def _captured(self, batch: Batch) -> torch.cuda.CUDAGraph:
-        self._static = batch.with_room()
+    def _captured(self, batch: Batch) -> Captured:
+        memory = batch.with_room()
         before = torch.cuda.current_stream()
         aside = torch.cuda.Stream()
         aside.wait_stream(before)
         with torch.cuda.stream(aside):  # autograd remembers the stream of the pass before
-            self._plain(self._static)
+            self._plain(memory)
             self._forget()
         before.wait_stream(aside)
         torch.cuda.empty_cache()  # what the pass had cannot serve the graph
@@ -169,15 +181,17 @@ class StepGraph:
         # Other threads copy batches meanwhile, which the stricter modes take for mistakes.
         try:
             with torch.cuda.graph(graph, capture_error_mode="relaxed"):
-                self._loss = self._plain(self._static)
+                loss = self._plain(memory)
         except RuntimeError as error:
             raise CorpusmillError(
                 f"the step cannot be captured as a CUDA graph ({str(error).splitlines()[0]})",
                 "set cuda_graph to false",
             ) from error
-        self._gradients = [parameter.grad for parameter in self._parameters]
+        finally:
+            torch.cuda.set_stream(before)  # a capture that fails leaves its own
+        gradients = [parameter.grad for parameter in self._parameters]
         self._forget()
-        return graph
+        return Captured(graph, memory, gradients, loss)
 
     def _flat_gradients(self) -> Tensor:
         """All gradients in one row; zeros for what the batch has not reached."""

@@ -21,7 +21,7 @@ from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.data import PackedStream
 from corpusmill.trainer.loader import Batch, BatchLoader, held_out_batches
 from corpusmill.trainer.loss import SummedLoss, mean_loss, uncompiled
-from corpusmill.trainer.memory import ran_out, too_little_memory
+from corpusmill.trainer.memory import explained
 from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.optim import Optimizer
 from corpusmill.trainer.parts import NO_METADATA, TEXT, Metadata, Parts
@@ -100,16 +100,13 @@ def train(
         )
     with repeatable(config.deterministic), joined(config) as ranks:
         try:
-            return _train(config, corpus, output_folder, on_step, ranks, parts)
+            with explained(config, ranks):
+                return _train(config, corpus, output_folder, on_step, ranks, parts)
         except torch._dynamo.exc.BackendCompilerFailed as error:
             raise CorpusmillError(
                 f"torch.compile failed ({str(error).splitlines()[0]})",
                 "set compile to false, or install a C++ compiler",
             ) from error
-        except (RuntimeError, MemoryError) as error:
-            if not ran_out(error):
-                raise
-            raise too_little_memory(config, ranks.count, ranks.device) from error
 
 
 def _train(
@@ -163,7 +160,12 @@ def _train(
         read_extras=read_extras,
         processes=config.loader_processes,
     )
-    with saver, watchers(config, output_folder, first, ranks) as watching, loader as batches:
+    with (
+        explained(config, ranks, lambda: isinstance(gradients, StepGraph) and gradients.in_use),
+        saver,
+        watchers(config, output_folder, first, ranks) as watching,
+        loader as batches,
+    ):
         tell = [*watching, on_step] if on_step else watching
         records = Records(log, first, steps, config, tell, ranks, not parts.columns, notes)
         for step, batch in enumerate(batches, start=first):
@@ -259,7 +261,7 @@ def gradients_of(
             loss += part.detach()
         return loss
 
-    graph, why_not = decide(config, ranks, summed_loss.tried_in_graphs)
+    graph, why_not = decide(config, ranks, summed_loss.layer_flops)
     if why_not:
         tell(why_not)
     if not graph:

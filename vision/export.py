@@ -36,7 +36,7 @@ def export_checkpoint(
     """The same as `trainer.export.export`, for the checkpoint of a model that reads images."""
     model, config = load_model(checkpoint_folder)
     if earlier is not None:
-        average(model, earlier)
+        average(model, earlier, tokenizer_folder)
     context = config.sequence_length if context_length is None else context_length
     special = (facts or read_facts(tokenizer_folder)).ids()
     return export(model, tokenizer_folder, output_folder, special, context, dtype)

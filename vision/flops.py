@@ -5,7 +5,7 @@ costs a tile 4 L^2 D a layer forward. What does not learn has no product for its
 lies before everything that learns has no backward at all.
 """
 
-from corpusmill.trainer.flops import flops_per_token
+from corpusmill.trainer.flops import flops_per_token, layer_flops_per_token
 from corpusmill.trainer.shape import HybridConfig
 from corpusmill.vision.config import Learns, VisionConfig
 from corpusmill.vision.encoder import CHANNELS
@@ -18,6 +18,25 @@ def encoder_flops(vision: VisionConfig) -> float:
     length = patches + 1  # with the class token
     layer = 2 * length * (4 * width**2 + 2 * width * vision.ffn_size) + 4 * length**2 * width
     return vision.layers * layer + 2 * patches * CHANNELS * vision.patch_size**2 * width
+
+
+def most_tiles(vision: VisionConfig, length: int) -> int:
+    """Of a row of `length` tokens."""
+    with_thumbnail = vision.max_tiles + 1 if vision.max_tiles > 1 else 1
+    return min(with_thumbnail, length // vision.tokens_per_tile)
+
+
+def layer_flops(vision: VisionConfig, text: HybridConfig | None, length: int) -> float:
+    """Of a layer's forward and backward over a row with as many tiles as it may have.
+
+    The mean of all layers, without the heads and the projector. text: None if the encoder runs
+    alone.
+    """
+    work, layers = 3 * most_tiles(vision, length) * encoder_flops(vision), vision.layers
+    if text is not None:
+        work += length * len(text.pattern) * layer_flops_per_token(text, length)
+        layers += len(text.pattern)
+    return work / layers
 
 
 def projector_flops(vision: VisionConfig, text: HybridConfig) -> float:

@@ -10,6 +10,7 @@ from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.model import Head
 from corpusmill.trainer.sharding import is_sharded
 from corpusmill.vision.config import VisionTrainConfig
+from corpusmill.vision.flops import layer_flops
 from corpusmill.vision.letters import letter_loss
 from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.tiles import ImageTiles
@@ -41,6 +42,9 @@ class ReadingLoss(SummedLoss):
         )
         return text + self.letter_weight * letter_loss(logits, images.labels)
 
+    def layer_flops(self, rows: int) -> float | None:
+        return rows * layer_flops(self.model.vision_config, self.model.config, self.length)
+
     def read(self, batch: Batch, head: Head) -> Tensor:
         pixels = tiles_of(batch, self.sharded).pixels
         return self.model(batch.tokens[:, :-1], self.document_ids(batch), head, pixels)
@@ -57,6 +61,9 @@ class LetterLoss(SummedLoss):
     def __init__(self, model: VisionLanguageModel, config: VisionTrainConfig) -> None:
         super().__init__(model, config)
         self.sharded = is_sharded(model)
+
+    def layer_flops(self, rows: int) -> float | None:
+        return rows * layer_flops(self.model.vision_config, None, self.length)
 
     def __call__(self, batch: Batch) -> Tensor:
         images = tiles_of(batch, self.sharded)

@@ -282,6 +282,6 @@ def _number(value: object) -> float | None:
     """The label as a number, finite in 32 bits. A text that spells a number counts as one."""
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last: an integer beyond float's range
         return None
     return number if abs(number) <= LARGEST_LABEL else None  # false for NaN

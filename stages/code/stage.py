@@ -51,7 +51,7 @@ class Code(MapStage):
     """Read program files and keep licensed, handwritten ones that parse."""
 
     name: ClassVar[str] = "code"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()

@@ -94,13 +94,17 @@ class ChatTokenizer:
 
     def _without(self, marks: frozenset[int], text: str) -> str:
         """`text` with a space inside every spelling of which the tokenizer makes such a token. One
-        that is a single letter stays.
+        that is a single letter stays. White space around a mark may belong to its token.
         """
         encoded = self._hugging_face(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-        found = [start + 1 for token, (start, end) in spans if token in marks and end > start + 1]
+        found = []
+        for token, (start, end) in spans:
+            spelled = text[start:end].strip()
+            if token in marks and len(spelled) > 1:
+                found.append(text.index(spelled, start) + 1)
         pieces = [text[start:end] for start, end in pairwise([0, *found, len(text)])]
         return " ".join(pieces)
 

@@ -28,11 +28,16 @@ _PAIRS = (
     (r"<[|｜](think)[|｜]>", r"<[|｜]/think[|｜]>"),
     (r"<details (type)=\"reasoning\"[^>]*>", r"</details>"),
 )
-_BLOCK = re.compile(
+# Code of an answer, which may show such marks.
+_CODE = r"^[ \t]*(?P<ticks>`{3,}|~{3,})[^`\n]*\n.*?^[ \t]*(?P=ticks)[ \t]*$"
+_FENCED = re.compile(_CODE, re.DOTALL | re.MULTILINE)
+# Whichever begins first holds the other.
+_BLOCK_OR_CODE = re.compile(
     "|".join(
         rf"^[ \t]*{opening}.*?{closing}".replace(r"\1", rf"\{number}")
         for number, (opening, closing) in enumerate(_PAIRS, 1)
-    ),
+    )
+    + f"|(?P<code>{_CODE})",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
 _OPENING = re.compile("|".join(opening for opening, _ in _PAIRS), re.IGNORECASE)
@@ -50,22 +55,27 @@ _FINAL = re.compile(r"(?:<\|start\|>)?assistant(?:<\|channel\|>)?final(?:<\|mess
 # Reasoning in a channel, and no final channel behind it.
 _ONLY_REASONING = re.compile(r"\A\s*(?:<\|start\|>assistant)?(?:<\|channel\|>|analysis[A-Z])")
 _CONSTRAINED = re.compile(r"\A\s*(?:<\|channel\|>)final(?:<\|message\|>)|<\|(?:return|end)\|>\s*\Z")
-# The answer itself is marked by some models.
+# The answer itself is marked by some models. Where text stands behind the mark, it is the answer's.
+_ANSWER_TAGS = "answer|final_answer|final|output|response|solution"
 _ANSWER = re.compile(
-    r"\A\s*(?:<(?:answer|final_answer|final|output|response|solution)>|<\|begin_of_solution\|>"
-    r"|<\|START_RESPONSE\|>)(.*?)"
-    r"(?:</(?:answer|final_answer|final|output|response|solution)>|<\|end_of_solution\|>"
-    r"|<\|END_RESPONSE\|>)?\s*\Z",
+    rf"\A\s*(?:<(?P<tag>{_ANSWER_TAGS})>((?:(?!</?(?P=tag)>).)*)</(?P=tag)>"
+    rf"|<(?:{_ANSWER_TAGS})>((?:(?!</(?:{_ANSWER_TAGS})>).)*)"
+    r"|<\|begin_of_solution\|>(.*?)(?:<\|end_of_solution\|>)?"
+    r"|<\|START_RESPONSE\|>(.*?)(?:<\|END_RESPONSE\|>)?)\s*\Z",
     re.DOTALL | re.IGNORECASE,
 )
 # Reasoning without marks has a heading, or speaks about its task.
-_UNMARKED = re.compile(
+_HEADED = re.compile(
     r"\A\s*[*_#]*[ \t]*(?:thinking|thought|reasoning) (?:process|steps)[*_]*[ \t]*:"
-    r"|\A\s*[*_#]+[ \t]*(?:thinking|thoughts|reasoning)[*_]*[ \t]*:"
-    r"|\A\s*(?:(?:ok(?:ay)?|alright|all right|hmm+|so|well|first)[,.!]?\s+(?:so[,]?\s+)?)?"
+    r"|\A\s*[*_#]+[ \t]*(?:thinking|thoughts|reasoning)[*_]*[ \t]*:",
+    re.IGNORECASE,
+)
+_SPEAKS_OF_ITS_TASK = re.compile(
+    r"\A\s*(?:(?:ok(?:ay)?|alright|all right|hmm+|so|well|first)[,.!]?\s+(?:so[,]?\s+)?)?"
     r"(?:the user (?:wants|is asking|asks|has (?:given|provided|asked)|needs)"
     r"|(?:i|we) (?:need to|have to|should|must) (?:rewrite|rephrase|condense|summari[sz]e)"
-    r" (?:the|this)"
+    r" (?:the passage|(?:this|the (?:given|provided))"
+    r" (?:passage|text|excerpt|document|article|page))"
     r"|let me (?:start by|think about|read|go through|analy[sz]e) (?:the|this))\b",
     re.IGNORECASE,
 )
@@ -73,7 +83,8 @@ _UNMARKED = re.compile(
 _AGAIN = re.compile(r"^[ \t]*(?:<think(?:ing)?>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
 # What stands before the answer where reasoning has a heading instead of marks.
 _FINAL_HEADING = re.compile(
-    r"^[ \t]*[*_#>]*[ \t]*final (?:answer|draft|output|response|text|version)[*_ \t]*:?[*_ \t]*$",
+    r"^[ \t]*[*_#>]*[ \t]*final (?:answer|draft|output|response|text|version)[*_ \t]*"
+    r"(?::[*_]*[ \t]*|$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _TOOK = re.compile(r"\A\s*Thought for (?:about )?(?:a|\d+) (?:few )?(?:second|minute)s?\.?[ \t]*\n")
@@ -87,22 +98,41 @@ def without_reasoning(text: str) -> str | None:
             return _CONSTRAINED.sub("", text[final[-1].end() :])
         if _ONLY_REASONING.match(text):
             return None
-    rest = _TOOK.sub("", _CONSTRAINED.sub("", _BLOCK.sub("", text)))
+    rest = _TOOK.sub("", _CONSTRAINED.sub("", _without_blocks(text)))
     closing = _unopened_end(rest)
     if closing is not None:
         rest = rest[closing:]
-    if _UNMARKED.match(rest):
-        headings = list(_FINAL_HEADING.finditer(rest))
-        return rest[headings[-1].end() :] if headings else None
-    if _OPENING.match(rest.lstrip()) or _AGAIN.search(rest):
+    if _HEADED.match(rest):
+        return _behind_final_heading(rest)
+    if (
+        _SPEAKS_OF_ITS_TASK.match(rest)
+        or _OPENING.match(rest.lstrip())
+        or _AGAIN.search(_FENCED.sub("", rest))
+    ):
         return None
     marked = _ANSWER.match(rest)
-    return marked[1] if marked else rest
+    return next(filter(None, marked.groups()[1:]), "") if marked else rest
 
 
 def marks(token: str) -> bool:
     """Whether a token begins or ends reasoning."""
     return bool(_OPENING.fullmatch(token) or _CLOSING.fullmatch(token))
+
+
+def _without_blocks(text: str) -> str:
+    return _BLOCK_OR_CODE.sub(lambda found: found["code"] or "", text)
+
+
+def _behind_final_heading(text: str) -> str | None:
+    """The text behind the first final heading that has some. None: no heading has."""
+    headings = list(_FINAL_HEADING.finditer(text))
+    while headings and not text[headings[-1].end() :].strip():
+        text = text[: headings.pop().start()]
+    ends = [*(heading.start() for heading in headings[1:]), len(text)]
+    for heading, end in zip(headings, ends, strict=False):
+        if text[heading.end() : end].strip():
+            return text[heading.end() :]
+    return None
 
 
 def _unopened_end(text: str) -> int | None:

@@ -5,8 +5,9 @@ ways, put errors inside a 200, and give reasoning beside the text or instead of 
 """
 
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -27,13 +28,26 @@ _BROKEN_OFF = {
 _BUSY = {408, 409, 423, 425, 429, 503, 529}
 _ACCESS = {401, 403, 404}
 _REASONING = ("reasoning_content", "reasoning", "thinking")
+# Codes and types of errors. Servers spell them with and without underscores and capitals.
 _NO_QUOTA = (
-    *("insufficient_quota", "insufficient balance", "exceeded your current quota", "billing"),
-    *("insufficient_balance", "insufficient credit", "payment required"),
+    *("insufficientquota", "insufficientbalance", "insufficientcredit", "paymentrequired"),
+    "billing",
 )
 _IS_BUSY = (
-    *("rate_limit", "rate limit", "ratelimit", "too many requests", "overloaded", "server_busy"),
-    *("server is busy", "unavailable", "loading"),
+    *("ratelimit", "toomanyrequests", "overloaded", "serverbusy", "unavailable", "modelloading"),
+    "enginebusy",
+)
+_REFUSES_IT = ("invalidrequest", "badrequest", "contentfilter", "contentpolicy", "contextlength")
+# Whole phrases of messages, which may also quote a request.
+_SAYS_NO_QUOTA = (
+    *("insufficient_quota", "insufficient balance", "insufficient_balance", "insufficient credit"),
+    *("exceeded your current quota", "payment required", "billing details", "billing hard limit"),
+)
+_SAYS_BUSY = (
+    *("rate limit", "rate_limit", "ratelimit", "too many requests", "server is busy"),
+    *("server_busy", "service unavailable", "temporarily unavailable", "currently unavailable"),
+    *("model is loading", "model is currently loading", "loading model", "currently loading"),
+    *("is overloaded", "currently overloaded", "server overloaded"),
 )
 _LARGEST_COUNT = 2**31 - 1
 
@@ -73,7 +87,8 @@ def read(
     """
     if status != 200:
         said = " ".join(content.decode("utf-8", "replace").split())[:300]
-        return _refusal(status, f"HTTP {status}: {said}", retry_after(headers.get("retry-after")))
+        wait = retry_after(headers.get("retry-after"))
+        return _refusal(status, f"HTTP {status}: {said}", wait, _within(content) or _told(said))
     try:
         record = json.loads(content)
         if record.get("error") and not record.get("choices"):
@@ -143,23 +158,56 @@ def _error_within(error: Any) -> Refusal:
     """An error inside a 200, as routers send it: its code is that of the server behind."""
     record = error if isinstance(error, Mapping) else {"message": error}
     said = " ".join(str(record.get("message", error)).split())[:300]
-    code = record.get("code") or record.get("status") or record.get("type")
-    reason = f"the answer is an error ({code}): {said}"
-    if str(code).isdecimal():
-        return _refusal(int(str(code)), reason, None)
-    if _tells(reason, _NO_QUOTA):
-        return Refusal(Fault.ACCOUNT, reason)
-    return _refusal(429 if _tells(reason, _IS_BUSY) else 500, reason, None)
+    names = [record[name] for name in ("code", "status", "type") if record.get(name)]
+    reason = f"the answer is an error ({names[0] if names else None}): {said}"
+    fault = _named(names) or _told(said)
+    number = next((int(str(name)) for name in names if str(name).isdecimal()), None)
+    if number is not None:
+        return _refusal(number, reason, None, fault)
+    return Refusal(fault or Fault.SHAKEN, reason)
 
 
-def _refusal(status: int, reason: str, wait: float | None) -> Refusal:
-    if status == 402 or (status in (403, 429) and _tells(reason, _NO_QUOTA)):
+def _refusal(status: int, reason: str, wait: float | None, fault: Fault | None) -> Refusal:
+    """fault: what code, type and message of the error tell."""
+    if status == 402 or (status in (403, 429) and fault is Fault.ACCOUNT):
         return Refusal(Fault.ACCOUNT, reason)
     if status in _BUSY:
         return Refusal(Fault.BUSY, reason, wait)
     if status in _ACCESS:
         return Refusal(Fault.ACCESS, reason)
+    if status >= 500 and fault is Fault.REQUEST:
+        return Refusal(Fault.REQUEST, reason)
     return Refusal(Fault.SHAKEN if status >= 500 else Fault.REQUEST, reason, wait)
+
+
+def _within(content: bytes) -> Fault | None:
+    """What the error in the body of an answer tells by its code and type."""
+    try:
+        error = json.loads(content)["error"]
+        return _named([error[name] for name in ("code", "type") if error.get(name)])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _named(names: Sequence[Any]) -> Fault | None:
+    """What the code or the type of an error tells. None: nothing that is known."""
+    for name in names:
+        word = re.sub(r"[^a-z]", "", str(name).lower())
+        for words, fault in (
+            (_NO_QUOTA, Fault.ACCOUNT),
+            (_IS_BUSY, Fault.BUSY),
+            (_REFUSES_IT, Fault.REQUEST),
+        ):
+            if any(each in word for each in words):
+                return fault
+    return None
+
+
+def _told(said: str) -> Fault | None:
+    """What the message of an error tells."""
+    if _tells(said, _SAYS_NO_QUOTA):
+        return Fault.ACCOUNT
+    return Fault.BUSY if _tells(said, _SAYS_BUSY) else None
 
 
 def _tells(reason: str, words: tuple[str, ...]) -> bool:

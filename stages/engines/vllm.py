@@ -31,6 +31,7 @@ from pydantic import JsonValue, PositiveFloat, PositiveInt
 _starting = threading.Lock()
 running: dict[str, Any] = {}  # settings -> the process's engine; one at a time
 _RESTARTS, _RESTART_SECONDS = 2, 10.0
+_INSTALL = "install it (docs/synthesis.md), or run the model with something else"
 # JSON may have blanks between its parts. A weak model, forced to write JSON, writes nothing else.
 _WITHOUT_BLANKS = {"backend": "xgrammar", "disable_any_whitespace": True}
 
@@ -68,6 +69,10 @@ class VLLMEngine(TextModel):
     @property
     def streams(self) -> int:
         return 2
+
+    def refuse_machine(self) -> None:
+        if importlib.util.find_spec("vllm") is None:
+            raise EngineError("vLLM is not installed here", _INSTALL)
 
     def answers(self, requests: Iterator[Request]) -> Iterator[tuple[int, Completion]]:
         tokenizer, context = self.tokenizer(), self.context_length()
@@ -116,7 +121,7 @@ class VLLMEngine(TextModel):
 
     def _for_this_build(self) -> dict[str, bool]:
         """What keeps vLLM's CPU build from breaking (seen in 0.30)."""
-        if importlib.util.find_spec("vllm") is None or not _runs_on_cpu():
+        if importlib.util.find_spec("vllm") is None or not runs_on_cpu():
             return {}
         # If a prompt is read in pieces, it winds back the request's random generator. CPU
         # generators cannot do that, and the engine dies.
@@ -127,7 +132,8 @@ class VLLMEngine(TextModel):
         return found
 
 
-def _runs_on_cpu() -> bool:
+def runs_on_cpu() -> bool:
+    """Whether the vLLM that is installed is the CPU build."""
     from vllm.platforms import current_platform
 
     return bool(current_platform.is_cpu())
@@ -151,8 +157,7 @@ def sampling_of(request: Request) -> Any:
 
 async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Completion | None:
     """The engine's answer. None: it died meanwhile."""
-    from vllm import exceptions
-    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+    from vllm.v1.engine.exceptions import EngineDeadError
 
     prompt = {"prompt_token_ids": list(request.token_ids)}
     try:
@@ -160,7 +165,7 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
             answer = output.outputs[0]
     except EngineDeadError:
         return None
-    except (ValueError, EngineGenerateError, getattr(exceptions, "VLLMError", ValueError)) as error:
+    except refusals() as error:
         return failed(f"vLLM refuses the request ({_first_line(error.__cause__ or error)})")
     if answer.finish_reason not in ("stop", "length"):
         return failed(f"vLLM ended with finish_reason {answer.finish_reason!r}")
@@ -169,6 +174,14 @@ async def ask(model: Any, tokenizer: chat.ChatTokenizer, request: Request) -> Co
     return Completion(
         text, answer.finish_reason, len(output.prompt_token_ids), len(answer.token_ids)
     )
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises over a request. In 0.30 a dead engine's error is one of them."""
+    from vllm import exceptions
+    from vllm.v1.engine.exceptions import EngineGenerateError
+
+    return ValueError, EngineGenerateError, getattr(exceptions, "VLLMError", ValueError)
 
 
 def _harmless(request: Request) -> Request:
@@ -185,6 +198,13 @@ def stop() -> None:
     while running:
         _, model = running.popitem()
         model.shutdown()
+
+
+def discard(dead: Any) -> None:
+    """Forget an engine that died, so that the next caller starts one."""
+    with _starting:
+        if any(model is dead for model in running.values()):
+            stop()
 
 
 def _start_again(arguments: str, kv_cache_gib: int) -> Any:
@@ -208,7 +228,7 @@ def _start(arguments: str, kv_cache_gib: int) -> Any:
     except ImportError as error:
         raise EngineError(
             f"vLLM cannot be imported ({error})",
-            "install it (docs/synthesis.md), or use another engine.kind",
+            _INSTALL,
         ) from error
     settings = json.loads(arguments)
     forced = settings.get("structured_outputs_config", _WITHOUT_BLANKS)
@@ -222,7 +242,7 @@ def _start(arguments: str, kv_cache_gib: int) -> Any:
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise ModelError(
             f"vLLM cannot start the model ({type(error).__name__}: {_first_line(error)})",
-            "its own log above says why; check engine.arguments",
+            "its own log above says why; check the `arguments` that it is given",
         ) from error
     # Its processes must not outlive this one, and must end before what vLLM itself does at the end.
     atexit.register(stop)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.sandbox import CodeLimits
-from corpusmill.manifests.errors import ModelError, RecipeError
+from corpusmill.manifests.errors import EngineError, ModelError, RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.settings import build_settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.engines.local_model import refuse_absent
 from corpusmill.stages.engines.transformers import TransformersEngine
-from corpusmill.stages.engines.vllm import VLLMEngine
+from corpusmill.stages.engines.vllm import VLLMEngine, runs_on_cpu
 from corpusmill.stages.evaluate.folders import model_folder, refuse_reader
 from corpusmill.stages.tokenizer import loaded
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
@@ -32,13 +32,19 @@ if TYPE_CHECKING:
 
 ITEMS_FOLDER = "items"
 SUMMARY = "summary"
+_NOT_OF_VLLM = {  # settings of its engine that have their own place -> what to do
+    "model": "leave it out: the model is the stage's input",
+    "kind": "leave it out: evaluate.runtime says it",
+    "context": "set evaluate.context instead",
+    "dtype": "set evaluate.dtype instead",
+}
 
 
 class Evaluate(GlobalStage):
     """Measure a model on tasks and on held-out text."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "items"
@@ -75,9 +81,11 @@ class Evaluate(GlobalStage):
     generate_batch: PositiveInt = 16
     """Answers that are generated together."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: CUDA where there is a GPU, else the CPU."""
+    """auto: CUDA where there is a GPU, else the CPU. With vLLM: what its build is for."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of the computation. auto: bfloat16 on CUDA, float32 on the CPU."""
+    """Of the computation. auto: bfloat16 on CUDA, float32 on the CPU; with vLLM, what the model
+    declares.
+    """
     threads: PositiveInt = 1
     """Threads on the CPU."""
     run_code: bool = False
@@ -87,6 +95,13 @@ class Evaluate(GlobalStage):
 
     @model_validator(mode="after")
     def _vllm_can_start(self) -> Self:
+        if self.vllm and self.runtime != "vllm":
+            raise RecipeError(
+                f"vllm is set, and runtime is {self.runtime}",
+                "set runtime to vllm, or leave it out",
+            )
+        if name := next((name for name in _NOT_OF_VLLM if name in self.vllm), None):
+            raise RecipeError(f"vllm.{name} is set", _NOT_OF_VLLM[name])
         self._vllm_engine()  # refuses unknown settings
         return self
 
@@ -134,8 +149,16 @@ class Evaluate(GlobalStage):
         return json.dumps([digests, tokenizer], sort_keys=True)
 
     def refuse_early(self, here: bool) -> None:
-        if here:
-            refuse_absent(self.device)
+        if not here:
+            return
+        refuse_absent(self.device)
+        if self.runtime == "vllm":
+            self._vllm_engine().refuse_machine()
+            if self.device == "cpu" and not runs_on_cpu():
+                raise EngineError(
+                    "evaluate.device is cpu, and this vLLM is for GPUs",
+                    "set evaluate.device to auto, or install vLLM's CPU build",
+                )
 
     def named_inputs(self) -> Mapping[str, tuple[str, ...]]:
         return {task.name: self.places(task)[0] for task in self.chosen_tasks()}
@@ -194,7 +217,8 @@ class Evaluate(GlobalStage):
             )
         if self.context and model.positions and self.context > model.positions:
             raise ModelError(
-                f"evaluate.context is {self.context}, the model has {model.positions} positions",
+                f"evaluate.context is {self.context}, and the model can read "
+                f"{model.positions} tokens at most",
                 f"set it to {model.positions} or less",
             )
         bos = tokenizer.bos if tokenizer.bos is not None else tokenizer.eos

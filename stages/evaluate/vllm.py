@@ -1,13 +1,17 @@
 """vLLM as the model of an evaluation: one engine scores and answers.
 
-vLLM gives the log-probability of every token of a prompt, and its rank. So a context with its
-continuation is one request. It batches requests itself, and is given many at a time.
+vLLM gives the log-probability of every token of a prompt, and of the likeliest token there. So a
+context with its continuation is one request. It batches requests itself, and is given many at a
+time. A token that ties with the likeliest one counts as the likeliest, as in
+lm-evaluation-harness with vLLM. (vLLM's own rank would not do: it gives both of them rank 2.)
+
+An engine that dies is replaced once, and the batch is asked again.
 """
 
 import functools
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,13 +21,22 @@ from corpusmill.manifests.errors import EngineError, ModelError
 from corpusmill.stages.engines import model_folder
 from corpusmill.stages.engines.contract import Request
 from corpusmill.stages.engines.stream import streamed
-from corpusmill.stages.engines.vllm import VLLMEngine
+from corpusmill.stages.engines.vllm import VLLMEngine, discard, refusals
 from corpusmill.stages.evaluate.folders import with_tokenizer
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
 from torch import Tensor
 
 BATCH_TOKENS = 1 << 20  # padded tokens that are handed over at a time
+Likelihoods = list[tuple[float, bool]]
+_MEND = (
+    "if memory is short, lower evaluate.context, evaluate.vllm.gpu_memory_utilization or "
+    "evaluate.vllm.arguments.max_num_batched_tokens; then run the same command again"
+)
 _MORE = 2  # tokens of a request beyond those that a model must read: the last one, and an answer
+
+
+class _Died(Exception):
+    """The engine's process ended before it had answered."""
 
 
 class VLLMScorer:
@@ -48,15 +61,33 @@ class VLLMScorer:
             (*tokens_BT[rows[start], : places[start] + 1].tolist(), *targets[start:end])
             for start, end in parts
         )
-        requests = (Request(ids, (), 1, 0.0, 1.0, 0) for ids in prompts)
+        requests = [Request(ids, (), 1, 0.0, 1.0, 0) for ids in prompts]
         found_N = torch.empty(len(targets))
         greedy_N = torch.empty(len(targets), dtype=torch.bool)
-        ask = functools.partial(_likelihoods, self.engine.started())
-        for number, scores in streamed(ask, requests, lambda: self.engine.in_flight):
-            start, end = parts[number]
+        for (start, end), scores in zip(parts, self._asked(requests), strict=True):
             values, likeliest = zip(*scores[start - end :], strict=True)
             found_N[start:end], greedy_N[start:end] = torch.tensor(values), torch.tensor(likeliest)
         return found_N, greedy_N
+
+    def _asked(self, requests: Sequence[Request]) -> list[Likelihoods]:
+        """Raises EngineError if vLLM cannot say."""
+        model = self.engine.started()
+        try:
+            return self._answers(model, requests)
+        except _Died:
+            model = self.engine.started(dead=model)
+        try:
+            return self._answers(model, requests)
+        except _Died as error:
+            discard(model)
+            raise EngineError(
+                "vLLM's engine died twice while it scored", f"its own log above says why; {_MEND}"
+            ) from error
+
+    def _answers(self, model: Any, requests: Sequence[Request]) -> list[Likelihoods]:
+        ask = functools.partial(_likelihoods, model)
+        found = dict(streamed(ask, iter(requests), lambda: self.engine.in_flight))
+        return [found[number] for number in range(len(requests))]
 
     def shared_scores(
         self,
@@ -76,31 +107,39 @@ def _continuations(rows: Sequence[int], places: Sequence[int]) -> Iterator[tuple
             start = end
 
 
-async def _likelihoods(model: Any, request: Request) -> list[tuple[float, bool]]:
+async def _likelihoods(model: Any, request: Request) -> Likelihoods:
     """Of each token of a prompt but the first: its log-probability, and whether it is the
-    likeliest. Raises EngineError if vLLM cannot say.
+    likeliest. Raises EngineError if vLLM cannot say, and _Died.
     """
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
-    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+    from vllm.v1.engine.exceptions import EngineDeadError
 
     sampling = SamplingParams(
         max_tokens=1,
         temperature=0.0,
-        prompt_logprobs=0,
+        prompt_logprobs=1,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
     prompt = {"prompt_token_ids": list(request.token_ids)}
     try:
         async for output in model.generate(prompt, sampling, uuid4().hex):
             found = output.prompt_logprobs
-    except (EngineDeadError, EngineGenerateError, ValueError) as error:
+    except EngineDeadError as error:
+        raise _Died from error
+    except refusals() as error:
         raise EngineError(
             f"vLLM cannot score {len(request.token_ids)} tokens ({error})",
-            "its own log above says why; then run the same command again",
+            f"its own log above says why; {_MEND}",
         ) from error
     steps = zip(found[1:], request.token_ids[1:], strict=True)
-    return [(step[token].logprob, step[token].rank == 1) for step, token in steps]
+    return [_likelihood(step, token) for step, token in steps]
+
+
+def _likelihood(step: Mapping[int, Any], token: int) -> tuple[float, bool]:
+    """step: token -> what vLLM says of it. It holds the prompt's own token and a likeliest one."""
+    found = step[token].logprob
+    return found, found >= max(one.logprob for one in step.values())
 
 
 @functools.lru_cache(maxsize=1)

@@ -4,15 +4,15 @@ import hashlib
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from corpusmill.manifests import model_files, storage
-from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.errors import ModelError, RecipeError
 from corpusmill.manifests.model_files import TOKENIZER_FILES
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from safetensors import safe_open
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 EARLIER = model_files.Kind(
     "model",
-    ("*.safetensors", "*.safetensors.index.json", "config.json"),
+    ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json"),
     "set average_with to an export of the language model before its last training",
 )
+SHARE = 0.15  # of the earlier model: more makes a reader forget its letters (docs/vision.md)
 WEIGHTS = "model.safetensors"
 SHARDED = ".metadata"  # of a checkpoint of several ranks, beside their files
 
@@ -35,7 +36,7 @@ class Export(GlobalStage):
     """
 
     name: ClassVar[str] = "export"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "tensors"
@@ -47,17 +48,27 @@ class Export(GlobalStage):
     context_length: PositiveInt | None = None
     """The longest input that readers expect, in tokens. Null: the sequence length of training."""
     average_with: str | None = None
-    """The folder of the language model before its last training: an export of the same shape, as in
-    step:language-export. Its weights and those of now are averaged, so that less is lost of what it
-    knew (Wortsman et al. 2022, arXiv 2109.01903). Null: no average."""
-    average_share: float = Field(0.25, gt=0, lt=1)
+    """The folder of the language model before its last training: an export of the same shape and
+    tokenizer, as in step:language-export. Its weights and those of now are averaged, so that less
+    is lost of what it knew (Wortsman et al. 2022, arXiv 2109.01903). Tokens that are new since, and
+    the image parts, keep their weights. Null: no average."""
+    average_share: float = Field(default=SHARE, gt=0, lt=1)
     """The part of the earlier model in that average."""
+
+    @model_validator(mode="after")
+    def _share_has_a_model(self) -> Self:
+        if self.average_with is None and self.average_share != SHARE:
+            raise RecipeError(
+                "average_share is set, and average_with is not",
+                "set average_with to the model before, or leave out average_share",
+            )
+        return self
 
     def depends_on(self) -> str:
         files = self.tokenizer_files()
         if self.average_with is not None:
             earlier = model_files.folder(self.average_with, EARLIER)
-            files += [str(path) for path in sorted(Path(earlier).glob("*.safetensors"))]
+            files += sorted(str(p) for name in EARLIER.patterns for p in Path(earlier).glob(name))
         return hashlib.sha256("".join(map(storage.digest_of, files)).encode()).hexdigest()
 
     def tokenizer_files(self) -> list[str]:

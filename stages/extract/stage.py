@@ -52,7 +52,7 @@ class Extract(MapStage):
     """Read raw files and keep the text of their pages."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 9
+    version: ClassVar[int] = 10
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()

@@ -140,8 +140,8 @@ def _sampled(
     for scan in scans_of(shard, settings.reader, left_out):
         found.append(list(pages_of(scan, prompt, looking, limits, settings.seed, spread)))
         seen += len(found[-1])
-        if seen >= most:
-            return found, _share_before(scan, file, len(found))
+        if seen >= most and (share := _share_before(scan, file, len(found))) is not None:
+            return found, share
     return found, 1.0
 
 
@@ -150,13 +150,17 @@ def spread(count: int) -> Iterable[int]:
     return sorted({(2 * place + 1) * count // (2 * _PAGES) for place in range(_PAGES)})
 
 
-def _share_before(scan: Scan, file: Artifact, scans: int) -> float:
-    """The share of a file up to and with this scan, which is number `scans`."""
+def _share_before(scan: Scan, file: Artifact, scans: int) -> float | None:
+    """The share of a file up to and with this scan, which is number `scans`. None: it is unknown
+    where the scan ends, as in a damaged crawl.
+    """
     if file.name.endswith(".parquet"):
         return scans / _scans_in(file)
     origin = scan.row["origin"]
     if origin.get("offset") is None:  # the file itself is the scan
         return 1.0
+    if origin["length"] is None:
+        return None
     return float(min(1.0, (origin["offset"] + origin["length"]) / file.size))
 
 

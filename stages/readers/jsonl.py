@@ -19,7 +19,7 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.compression import opened
 from corpusmill.stages.readers.json_array import is_array, items
-from corpusmill.stages.readers.nested import has, value_of
+from corpusmill.stages.readers.nested import has, names_of, value_of
 from corpusmill.stages.readers.record import (
     DEFAULTS,
     TOO_LARGE,
@@ -135,6 +135,8 @@ def _parsed(
         ), None
     named = (settings.text_column, settings.id_column, settings.url_column)
     columns = {*value, *(name for name in named if has(value, name))}
+    if any(name not in columns and (name == named[0] or "." in name) for name in named):
+        columns.update(names_of(value))  # for the message
     get = partial(value_of, value)
     text = get(settings.text_column)
     if not isinstance(text, str):

@@ -23,7 +23,7 @@ from corpusmill.stages.readers.column_values import (
     texts,
     values,
 )
-from corpusmill.stages.readers.nested import column_of, field_of
+from corpusmill.stages.readers.nested import column_of, field_of, names_in
 from corpusmill.stages.readers.record import (
     BATCH_ROWS,
     DEFAULTS,
@@ -131,7 +131,7 @@ def _wanted_columns(
             )
         if asked and not count and field_of(schema, name) is None:
             raise InputError(
-                f"{path} has no column {name!r}; it has {', '.join(schema.names)}",
+                f"{path} has no column {name!r}; it has {', '.join(names_in(schema))}",
                 f"set the reader's `{role}_column` to the right one",
             )
         if role == "text" or _is_side_column(schema, name):

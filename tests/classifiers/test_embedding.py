@@ -3,15 +3,17 @@
 A head that does not fit its encoder is refused.
 """
 
+import gc
 import hashlib
 import importlib.util
 import json
 import os
+import weakref
 
 import numpy as np
 import pytest
 from corpusmill.classifiers.embedding import EmbeddingScorer
-from corpusmill.classifiers.encoder import EncoderSettings, embed
+from corpusmill.classifiers.encoder import EncoderSettings, _load, embed, load_encoder
 from corpusmill.classifiers.encoder_files import encoder_digest
 from corpusmill.classifiers.linear import fit_ridge
 from corpusmill.manifests.errors import ModelError
@@ -219,15 +221,50 @@ def test_other_weights_in_the_same_folder_are_loaded(tmp_path):
 @pytest.mark.gpu
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("batch_tokens", [None, 64])
-def test_bfloat16_on_cuda_gives_nearly_the_same_vectors(encoder, pooling, batch_tokens):
-    """Batches of 64 tokens hold two texts of full length, and are replayed."""
-    texts = [*TEXTS, *(" ".join(WORDS[turn:] * 4) for turn in range(7))]
+def test_bfloat16_on_cuda_gives_nearly_the_same_vectors(tmp_path, pooling, batch_tokens):
+    """Batches of 64 tokens hold two texts of full length, and are replayed. The weights tell texts
+    apart: the vectors of two texts are less alike than 0.995.
+    """
     settings = EncoderSettings(
-        encoder=encoder, max_tokens=32, pooling=pooling, batch_tokens=batch_tokens
+        encoder=write_encoder(tmp_path, spread=0.3),
+        max_tokens=32,
+        pooling=pooling,
+        batch_tokens=batch_tokens,
     )
-    on_cpu = embed(settings.model_copy(update={"device": "cpu"}), texts)
-    on_cuda = embed(settings.model_copy(update={"device": "cuda"}), texts)
-    assert ((on_cpu * on_cuda).sum(1) > 0.999).all()
+    first = [*TEXTS, *(" ".join(WORDS[turn:] * 4) for turn in range(7))]
+    for texts in (first, [" ".join(WORDS[turn : turn + 3] * 10) for turn in range(7)]):
+        on_cpu = embed(settings.model_copy(update={"device": "cpu"}), texts)
+        on_cuda = embed(settings.model_copy(update={"device": "cuda"}), texts)
+        same = np.array([[one == other for other in texts] for one in texts])
+        likeness = on_cuda @ on_cpu.T
+        assert (likeness[same] > 0.999).all()
+        assert (likeness[~same] < 0.995).all()
+
+
+def test_three_encoders_of_an_ensemble_are_loaded_once(tmp_path):
+    _load.cache_clear()
+    settings = [
+        EncoderSettings(encoder=write_encoder(tmp_path / str(seed), seed=seed), device="cpu")
+        for seed in range(3)
+    ]
+    for texts in (["the cat"], ["a dog"]):
+        for item in settings:
+            embed(item, texts)
+    assert _load.cache_info().misses == 3
+
+
+def test_packed_models_live_as_long_as_their_model(encoder):
+    _load.cache_clear()
+    settings = EncoderSettings(encoder=encoder, max_tokens=32, device="cpu")
+    loaded = load_encoder(settings, head=False)
+    packer = loaded.packer(settings, "mean")
+    assert loaded.packer(settings, "mean") is packer
+    assert loaded.packer(settings, "cls") is not packer
+    found = weakref.ref(packer), weakref.ref(loaded.model)
+    _load.cache_clear()
+    del packer, loaded
+    gc.collect()
+    assert [one() for one in found] == [None, None]
 
 
 def test_cuda_is_refused_where_there_is_none(encoder):

@@ -56,6 +56,19 @@ def test_what_is_written_is_read_again_to_the_last_bit(tmp_path):
                 }
             }
         },
+        *(
+            {
+                "scorers": {
+                    "words": {
+                        "model": "m",
+                        "edges": [*range(18), highest],
+                        "documents": documents,
+                        "text_bytes": 1,
+                    }
+                }
+            }
+            for highest, documents in ((10**400, 1), (18, float("inf")))
+        ),
     ],
 )
 def test_another_file_is_refused_with_the_mend(tmp_path, wrong):

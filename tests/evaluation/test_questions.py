@@ -116,8 +116,9 @@ def test_a_null_that_is_joined_or_filtered_costs_the_row(fields):
     assert [reason for _, _, reason in found.bad] == ["a text is null"]
 
 
-def test_texts_are_joined():
-    fields = {**FIELDS, "country": "[country, 2, 'x'] | join('-')"}
+@pytest.mark.parametrize("between", ["'-'", "d='-'"])
+def test_texts_are_joined(between):
+    fields = {**FIELDS, "country": f"[country, 2, 'x'] | join({between})"}
     (question,) = build(task(), [row(1, country="Peru")], fields).asked
     assert question.pairs[0][0] == "Capital of Peru-2-x?"
 

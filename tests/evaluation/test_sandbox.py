@@ -25,7 +25,8 @@ LIMITS = CodeLimits(seconds=2, memory_mb=512)
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(0)", "SystemExit"),
         ("import os\nos._exit(0)", "ended"),
-        ("class passed(Exception): pass\nraise passed", "ended"),
+        ("class passed(Exception): pass\nraise passed", "Exception"),
+        ("import json\njson.loads('no')", "ValueError"),
         ("import os\nos._exit(97)", "ended"),  # the code of a child without a sandbox
         ("import ctypes\nctypes.string_at(0)", "crashed"),
         ("x = [0] * 10**9", "memory"),
@@ -88,6 +89,23 @@ def test_a_program_has_no_signal_sent_by_a_notification():
 def test_what_a_program_prints_goes_nowhere(capfd):
     assert run("print('x' * 1000)\nimport sys\nsys.stderr.write('y')", LIMITS).passed
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "raise ValueError(found)",
+        "raise type(found, (ValueError,), {})",
+        "raise type(found, (ValueError,), {'__module__': 'builtins'})",
+        "import os\nfor pipe in range(3, 20):\n try: os.write(pipe, found.encode())\n"
+        " except OSError: pass\nos._exit(0)",
+    ],
+)
+def test_what_a_program_reads_is_in_no_verdict(tmp_path, leak):
+    (tmp_path / "file").write_text("hidden words")
+    verdict = run(f"found = open({str(tmp_path / 'file')!r}).read()\n{leak}", LIMITS)
+    assert verdict.reason in ("ValueError", "ended")
+    assert "hidden" not in f"{verdict.reason} {verdict.detail}"
 
 
 def test_programs_run_side_by_side_and_keep_their_order():

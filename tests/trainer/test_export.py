@@ -7,9 +7,9 @@ import pytest
 import torch
 from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.trainer import checkpoint
-from corpusmill.trainer.averaging import Earlier
+from corpusmill.trainer.averaging import Earlier, average
 from corpusmill.trainer.export import TokenizerFacts, export, write_model
-from corpusmill.trainer.model import initialise
+from corpusmill.trainer.model import HybridModel, initialise
 from corpusmill.trainer.train import train
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
@@ -205,3 +205,37 @@ def test_an_export_can_be_the_average_with_an_earlier_model(run, tokenizer, tmp_
     old = load_file(tmp_path / "before" / WEIGHTS)
     for name, value in load_file(folder / WEIGHTS).items():
         torch.testing.assert_close(value, 0.75 * now[name] + 0.25 * old[name])
+
+
+def test_tokens_that_the_earlier_model_lacks_keep_their_weights(run, tokenizer, tmp_path):
+    now, config = checkpoint.load_model(run.checkpoint)
+    rows = 60  # of 64
+    before = HybridModel(now.config.model_copy(update={"vocab_size": rows}))
+    initialise(before, 5)
+    facts = TokenizerFacts(rows, bos=0, eos=1, pad=None)
+    write_model(before, tokenizer, tmp_path / "before", "float32", config.sequence_length, facts)
+    average(now, Earlier(tmp_path / "before", 0.25), tmp_path)
+    after, (trained, _) = dict(now.named_parameters()), checkpoint.load_model(run.checkpoint)
+    for name in ("backbone.embeddings.weight", "lm_head.weight"):
+        own, old = (dict(model.named_parameters())[name] for model in (trained, before))
+        assert torch.equal(after[name][rows:], own[rows:])
+        torch.testing.assert_close(after[name][:rows], 0.75 * own[:rows] + 0.25 * old)
+
+
+def test_an_earlier_model_of_another_kind_shape_or_tokenizer_is_refused(run, tokenizer, tmp_path):
+    model, config = checkpoint.load_model(run.checkpoint)
+    folder, earlier = tmp_path / "before", Earlier(tmp_path / "before", 0.25)
+    write_model(model, tokenizer, folder, "float32", config.sequence_length)
+    average(model, earlier, tokenizer)
+    settings = folder / "config.json"
+    reader = {"model_type": "internvl", "text_config": json.loads(settings.read_text())}
+    wide = HybridModel(model.config.model_copy(update={"ffn_size": 24}))
+    with pytest.raises(ModelError, match="ffn_size is 64, not 24; set average_with to an export"):
+        average(wide, earlier, tokenizer)
+    moved = Tokenizer(models.WordLevel({f"t{i}": i for i in range(64)}, unk_token="t2"))
+    moved.save(str(folder / "tokenizer.json"))
+    with pytest.raises(ModelError, match=r"2 tokens have another id or none, 't0'.*average_with"):
+        average(model, earlier, tokenizer)
+    settings.write_text(json.dumps(reader))
+    with pytest.raises(ModelError, match="type 'internvl'; set average_with to an export"):
+        average(model, earlier, tokenizer)

@@ -99,6 +99,21 @@ def test_a_run_that_finds_no_memory_says_what_would_help(
         train(make_config(), write_shards(random_documents), tmp_path / "run")
 
 
+def test_a_run_by_a_graph_is_told_that_it_may_go_without(
+    write_shards, random_documents, make_config, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(trainer, "decide", lambda *_: (True, ""))
+
+    def full(optimizer, rate, summed_loss, batch, ranks, gradients):
+        gradients(batch)
+        gradients._made = object()  # as if captured
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer, "optimise", full)
+    with pytest.raises(CorpusmillError, match="cuda_graph: false saves"):
+        train(make_config(), write_shards(random_documents), tmp_path / "run")
+
+
 def test_a_cpu_without_memory_says_it_too(
     write_shards, random_documents, make_config, small_model, tmp_path
 ):

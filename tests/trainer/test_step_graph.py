@@ -1,7 +1,10 @@
 """A run whose steps are a CUDA graph is the run without, or it is refused; auto goes on without."""
 
+import gc
 import json
-from typing import Any
+import weakref
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -9,13 +12,24 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import step_graph
 from corpusmill.trainer import train as training
 from corpusmill.trainer.loader import Batch
+from corpusmill.trainer.loss import SummedLoss
+from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.presets import NEMOTRON_H_4B
 from corpusmill.trainer.ranks import Ranks
 from corpusmill.trainer.records import read_records
-from corpusmill.trainer.step_graph import PLAIN_STEPS, StepGraph, decide
+from corpusmill.trainer.shape import HybridConfig
+from corpusmill.trainer.step_graph import PLAIN_STEPS, Captured, StepGraph, decide
 from torch import nn
 
 GPU = Ranks(torch.device("cuda"))
+
+
+def small(_rows: int) -> float:
+    return step_graph.MOST_FLOPS_OF_A_LAYER
+
+
+def large(_rows: int) -> float:
+    return 1.001 * step_graph.MOST_FLOPS_OF_A_LAYER
 
 
 @pytest.fixture
@@ -25,14 +39,40 @@ def make_gpu_config(make_config):
 
 def test_auto_is_the_default_and_takes_a_graph_for_a_small_model(make_gpu_config):
     assert make_gpu_config().cuda_graph == "auto"
-    assert decide(make_gpu_config(), GPU, tried=True) == (True, "")
+    assert decide(make_gpu_config(), GPU, small) == (True, "")
 
 
-def test_auto_leaves_a_large_model_and_a_cpu_alone_and_says_nothing(make_gpu_config):
-    large = make_gpu_config(model=NEMOTRON_H_4B, sequence_length=8192, batch_size=2)
-    assert decide(large, GPU, tried=True) == (False, "")
-    assert decide(make_gpu_config(), Ranks(torch.device("cpu")), tried=True) == (False, "")
-    assert decide(make_gpu_config(), GPU, tried=False) == (False, "")
+def test_auto_leaves_large_layers_and_a_cpu_alone_and_says_nothing(make_gpu_config):
+    assert decide(make_gpu_config(), GPU, large) == (False, "")
+    assert decide(make_gpu_config(), Ranks(torch.device("cpu")), small) == (False, "")
+    assert decide(make_gpu_config(), GPU, lambda _rows: None) == (False, "")
+
+
+@pytest.mark.parametrize(("rows", "wins"), [(16, True), (17, False)])
+def test_layers_are_small_up_to_the_largest_that_was_measured(make_gpu_config, rows, wins):
+    """benchmarks/train.py --graph: 162M, 16 rows of 2,048 tokens."""
+    model = HybridConfig(
+        pattern="M-M-M-M*-M-M-M-M*-M-M-M-",
+        hidden_size=768,
+        ffn_size=3072,
+        attention_heads=6,
+        key_value_heads=2,
+        mamba_heads=24,
+        vocab_size=32768,
+    )
+    config = make_gpu_config(model=model, sequence_length=2048, batch_size=rows)
+    with torch.device("meta"):
+        loss = SummedLoss(HybridModel(model), config)
+    assert decide(config, GPU, loss.layer_flops) == (wins, "")
+
+
+def test_micro_batches_of_a_large_batch_are_no_reason_for_advice(make_gpu_config):
+    config = make_gpu_config(batch_size=64, micro_batch_size=2)
+    assert decide(config, GPU, lambda rows: float(rows > 2) * 1e13) == (False, "")
+    several = Ranks(GPU.device, 0, 2)
+    split = make_gpu_config(batch_size=64, micro_batch_size=2, num_workers=2)
+    graph, told = decide(split, several, lambda rows: float(rows > 32) * 1e13)
+    assert (graph, "may be faster" in told) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -40,22 +80,20 @@ def test_auto_leaves_a_large_model_and_a_cpu_alone_and_says_nothing(make_gpu_con
     [
         ({"micro_batch_size": 2}, 1, "without micro_batch_size"),
         ({"deterministic": True}, 1, "deterministic"),
+        ({"precision": "fp8", "model": NEMOTRON_H_4B}, 1, "precision fp8"),
         ({"num_workers": 2}, 2, "several processes"),
         ({"num_workers": 2, "shard_ranks": 2}, 2, "several processes"),
     ],
 )
 def test_auto_says_what_keeps_a_small_model_from_a_graph(make_gpu_config, changes, ranks, reason):
-    graph, told = decide(make_gpu_config(**changes), Ranks(GPU.device, 0, ranks), tried=True)
+    graph, told = decide(make_gpu_config(**changes), Ranks(GPU.device, 0, ranks), small)
     assert not graph
     assert reason in told
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_setting_is_obeyed(make_gpu_config, wanted):
-    large = make_gpu_config(
-        model=NEMOTRON_H_4B, sequence_length=8192, batch_size=2, cuda_graph=wanted
-    )
-    assert decide(large, GPU, tried=False) == (wanted, "")
+    assert decide(make_gpu_config(cuda_graph=wanted), GPU, large) == (wanted, "")
 
 
 def test_a_step_that_cannot_be_a_graph_stays_plain_and_says_so_once(monkeypatch, make_batch):
@@ -85,14 +123,57 @@ def test_a_step_that_cannot_be_a_graph_stays_plain_and_says_so_once(monkeypatch,
         strict(make_batch(PLAIN_STEPS))
 
 
-def test_too_little_memory_keeps_steps_plain(monkeypatch, make_batch):
+@pytest.mark.parametrize(
+    ("free", "reason"),
+    [
+        (10.9, "it needs 11.0 GB, and 10.9 GB are free"),
+        (11.1, "the step cannot be captured"),  # not too little memory: it was tried
+    ],
+)
+def test_a_graph_needs_the_memory_of_two_steps_and_some(monkeypatch, make_batch, free, reason):
+    def refused(self, batch):
+        raise CorpusmillError("the step cannot be captured")
+
     told: list[str] = []
-    uses = iter([(10, 10, 100), (10, 60, 100)])  # a step takes 50
+    gigabytes = iter([(1, 1, 30), (2, 6, free)])  # a step takes 5
+    uses = (tuple(int(value * 1e9) for value in row) for row in gigabytes)
     monkeypatch.setattr(step_graph, "_memory", lambda: next(uses))
+    monkeypatch.setattr(StepGraph, "_captured", refused)
     graph = StepGraph(lambda batch: batch.tokens.sum(), [], told.append)
-    for number in range(PLAIN_STEPS + 1):
+    for number in range(PLAIN_STEPS + 2):
         assert graph(make_batch(number)) == 3 * number
-    assert told == ["no CUDA graph: it needs 0.0 GB, and 0.0 GB are free"]
+    assert told == [f"no CUDA graph: {reason}"]
+
+
+def test_a_graph_that_is_given_up_holds_no_memory(monkeypatch, make_batch):
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def captured(self, batch):
+        pool = [torch.ones(2), torch.ones(()), torch.ones(3)]
+        held.extend(map(weakref.ref, pool))
+        memory = replace(batch, targets=pool[2])
+        return Captured(cast("torch.cuda.CUDAGraph", Replays()), memory, [pool[0]], pool[1])
+
+    class Replays:
+        def replay(self) -> None: ...
+
+    def gradients(batch: Batch) -> torch.Tensor:
+        parameter.grad = torch.zeros(2)
+        return batch.tokens.sum()
+
+    parameter: Any = nn.Parameter(torch.ones(2))
+    told: list[str] = []
+    monkeypatch.setattr(step_graph, "_memory", lambda: (0, 0, 1))
+    monkeypatch.setattr(StepGraph, "_captured", captured)
+    monkeypatch.setattr(Batch, "take", lambda self, batch: True)
+    graph = StepGraph(gradients, [parameter], told.append)
+    for number in range(PLAIN_STEPS + 1):
+        graph(make_batch(number))
+    assert told
+    assert "off those of a plain step" in told[0]
+    assert not graph.in_use
+    gc.collect()
+    assert [reference() for reference in held] == [None] * 3
 
 
 @pytest.fixture
@@ -142,6 +223,31 @@ def test_a_graph_gives_the_losses_of_plain_steps(
     assert curves[1] == pytest.approx(curves[0], rel=1e-3)
     assert len(set(curves[1])) == 12  # every batch was read
     assert len(replays) == 12 - PLAIN_STEPS
+
+
+@pytest.mark.gpu
+def test_a_capture_that_fails_leaves_the_run_on_its_own_stream(make_batch):
+    device = torch.device("cuda")
+    parameter = nn.Parameter(torch.ones(2, device=device))
+
+    def gradients(batch: Batch) -> torch.Tensor:
+        loss = (parameter * batch.tokens.float().mean()).sum()
+        loss.item()  # waits for the GPU, which no capture can
+        loss.backward()
+        return loss.detach()
+
+    told: list[str] = []
+    stream = torch.cuda.current_stream()
+    graph = StepGraph(gradients, [parameter], told.append)
+    for number in range(PLAIN_STEPS + 3):
+        parameter.grad = None
+        assert graph(make_batch(number).to(device)).item() == 2 * number
+        assert parameter.grad is not None
+        assert parameter.grad.tolist() == [number, number]
+        assert torch.cuda.current_stream() == stream
+    assert len(told) == 1
+    assert "cannot be captured" in told[0]
+    assert torch.rand(2, device=device).min() >= 0  # random numbers are for captures no more
 
 
 @pytest.mark.gpu

@@ -7,12 +7,17 @@ import dataclasses
 
 import pytest
 import torch
+from corpusmill.benchmarks.vision_sizes import FULL
 from corpusmill.trainer.loader import Batch
+from corpusmill.trainer.loss import SummedLoss
 from corpusmill.trainer.ranks import Ranks
+from corpusmill.trainer.shape import HybridConfig
+from corpusmill.trainer.step_graph import decide
 from corpusmill.trainer.train import gradients_of
-from corpusmill.vision.config import VisionTrainConfig
+from corpusmill.vision.config import VisionConfig, VisionTrainConfig
 from corpusmill.vision.letters import CLASSES, UNKNOWN, LetterHead
 from corpusmill.vision.loss import LetterLoss, ReadingLoss
+from corpusmill.vision.model import VisionLanguageModel
 from corpusmill.vision.tiles import ImageTiles
 
 ROWS, LENGTH, PLACES = 4, 24, 4
@@ -103,6 +108,37 @@ def test_more_tiles_than_there_is_room_for_are_refused(model, vision):
         memory.extras, pixels=memory.extras.pixels.repeat(2, 1, 1, 1), counts=(2,) * ROWS
     )
     assert not memory.take(dataclasses.replace(memory, extras=more))
+
+
+INTERNVIT = {"hidden_size": 1024, "layers": 24, "heads": 16, "ffn_size": 4096}
+
+
+@pytest.mark.parametrize("learns", ["all", "letters"])
+@pytest.mark.parametrize(
+    ("encoder", "tiling", "wins"),
+    [
+        (FULL.vision, {"tile_size": FULL.tile, "patch_size": FULL.patch, "max_tiles": 1}, True),
+        (INTERNVIT, {"tile_size": 448, "patch_size": 14, "max_tiles": 12}, False),
+    ],
+)
+def test_auto_weighs_the_encoder_too(encoder, tiling, wins, learns):
+    text = HybridConfig(vocab_size=FULL.vocabulary, **FULL.model)
+    vision = VisionConfig(**encoder, **tiling)
+    config = VisionTrainConfig(
+        model=text,
+        vision=vision,
+        learns=learns,
+        pack="pad",
+        sequence_length=FULL.longest if wins else 4096,
+        batch_size=FULL.batch if wins else 4,
+        steps=1,
+    )
+    with torch.device("meta"):
+        model = VisionLanguageModel(text, vision, image_token=3, learns=learns)
+    gpu = Ranks(torch.device("cuda"))
+    assert decide(config, gpu, SummedLoss(model, config).layer_flops) == (True, "")
+    loss = (LetterLoss if learns == "letters" else ReadingLoss)(model, config)
+    assert decide(config, gpu, loss.layer_flops) == (wins, "")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

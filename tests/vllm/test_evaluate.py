@@ -4,11 +4,14 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.evaluate.vllm import VLLMScorer
 
 from tests.vllm.conftest import CONTEXT, SENTENCES
+from tests.vllm.test_replaced_engine import kill_its_process
 
 TASKS = {
     "quiz": """
@@ -65,3 +68,19 @@ def test_scores_and_answers_are_those_of_the_trainers_model(exported, embedded, 
             assert values is None or values == pytest.approx(expected, abs=1e-3)
     assert [row["reason"] for row in found["vllm"]["quiz"]] == [None] * 4 + ["too_long"]
     assert all(row["answer"] for row in found["vllm"]["answers"][:4])
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(600)
+def test_an_engine_that_dies_is_replaced_before_the_next_task(embedded):
+    scorer = VLLMScorer(embedded)
+    ids = embedded.tokenizer().text_ids(" ".join(SENTENCES))
+    tokens_1T, places_T = torch.tensor([ids[:-1]]), torch.arange(len(ids) - 1)
+    asked = (tokens_1T, torch.zeros_like(places_T), places_T, torch.tensor(ids[1:]))
+    before_T, likeliest_T = scorer.token_scores(*asked)
+    first = embedded.started()
+    kill_its_process()
+    after_T, again_T = scorer.token_scores(*asked)
+    assert embedded.started() is not first
+    assert torch.allclose(before_T, after_T, atol=1e-4)
+    assert torch.equal(likeliest_T, again_T)

@@ -3,7 +3,6 @@
 The plain twins: `trainer.layers.RMSNorm` and `GatedRMSNorm`.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,20 +10,9 @@ import triton
 from corpusmill.trainer.kernels import norm_kernels
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Tiles:
-    """How a kernel is launched. values: of a tile, at most (rows x group). programs: of a backward
-    that share the rows of its sums. warps: of a program.
-    """
-
-    values: int = 1024
-    programs: int = 1024
-    warps: int = 1
-
-
-PLAIN = Tiles()
-GATED = Tiles()
+TILE = 1024  # values of a tile, at most: rows x group
+SPLITS = 1024  # programs that share the rows of the backward's sums
+WARPS = 1
 
 
 @torch.library.custom_op("corpusmill::rms_norm", mutates_args=())
@@ -120,9 +108,9 @@ def _flat(tensor: Tensor) -> Tensor:
     return tensor.flatten(0, -2)
 
 
-def _tile(size: int, tiles: Tiles) -> dict[str, int]:
+def _tile(size: int) -> dict[str, int]:
     block = triton.next_power_of_2(size)
-    return {"SIZE": size, "BLOCK": block, "ROWS": max(1, tiles.values // block)}
+    return {"SIZE": size, "BLOCK": block, "ROWS": max(1, TILE // block)}
 
 
 def run_forward(
@@ -132,8 +120,7 @@ def run_forward(
     y = torch.empty(x.shape, device=x.device, dtype=x.dtype)
     flat = _flat(x)
     gates = flat if gate is None else _flat(gate)
-    tiles = PLAIN if gate is None else GATED
-    tile = _tile(x.shape[-1] // groups, tiles)
+    tile = _tile(x.shape[-1] // groups)
     norm_kernels.forward[triton.cdiv(flat.shape[0], tile["ROWS"]), groups](
         flat,
         gates,
@@ -145,7 +132,7 @@ def run_forward(
         gates.stride(0),
         GATED=gate is not None,
         **tile,
-        num_warps=tiles.warps,
+        num_warps=WARPS,
     )
     return y
 
@@ -172,9 +159,8 @@ def run_backward(
     gates = flat if gate is None else _flat(gate)
     dgates = flat if gate is None else _flat(dgate)
     assert gate is None or dgates.data_ptr() == dgate.data_ptr()
-    tiles = PLAIN if gate is None else GATED
-    tile = _tile(x.shape[-1] // groups, tiles)
-    splits = min(triton.cdiv(tiles.programs, groups), triton.cdiv(flat.shape[0], tile["ROWS"]))
+    tile = _tile(x.shape[-1] // groups)
+    splits = min(triton.cdiv(SPLITS, groups), triton.cdiv(flat.shape[0], tile["ROWS"]))
     dweight = torch.empty(splits, x.shape[-1], device=x.device, dtype=torch.float32)
     norm_kernels.backward[splits, groups](
         flat,
@@ -195,6 +181,6 @@ def run_backward(
         GATED=gate is not None,
         PASSED=dpassed is not None,
         **tile,
-        num_warps=tiles.warps,
+        num_warps=WARPS,
     )
     return dx, dgate, dweight.sum(0)

@@ -5,6 +5,7 @@ Every document is accounted for. The result is the same for any shards.
 
 import json
 import random
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,15 @@ from corpusmill.classifiers.embedding import EmbeddingScorer
 from corpusmill.classifiers.fasttext_model import SMALLEST_MATRIX, FastTextTraining, trained
 from corpusmill.classifiers.linear import LinearModel, fit_logistic
 from corpusmill.classifiers.statistics_model import FEATURES, measure
+from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError, ModelError, RecipeError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.schema import DOCUMENT, LEVELS
+from corpusmill.manifests.shard import Shard
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
+from corpusmill.stages.classify import scoring
 from corpusmill.stages.classify.scoring import one_ahead
 from corpusmill.stages.classify.stage import Classify
 
@@ -316,6 +320,47 @@ def test_batches_that_are_read_ahead_keep_their_order_and_their_error():
     assert [next(batches)[1] for _ in range(5)] == [["0"], ["1"], ["2"], ["3"], ["4"]]
     with pytest.raises(InputError, match="the file is damaged"):
         next(batches)
+
+
+def test_the_next_batch_is_read_while_the_caller_works_on_one():
+    read = [threading.Event() for _ in range(3)]
+
+    def reading():
+        for number, event in enumerate(read):
+            event.set()
+            yield pa.table({"id": [str(number)]}), [str(number)]
+
+    batches = one_ahead(reading())
+    for number in range(2):
+        assert next(batches)[1] == [str(number)]
+        assert read[number + 1].wait(10), "nobody asked for it yet"
+    assert next(batches)[1] == ["2"]
+
+
+@pytest.mark.parametrize(("device", "ahead"), [("cuda", True), ("cpu", False)])
+def test_an_encoder_on_a_gpu_has_its_next_batch_read_meanwhile(
+    tmp_path, monkeypatch, device, ahead
+):
+    second = threading.Event()
+    found = []
+
+    def readable(column):
+        if column[0].as_py() == page(4):
+            second.set()
+        return column.to_pylist()
+
+    class Stub(EmbeddingScorer):
+        def score(self, texts):
+            found.append(second.wait(10 if ahead else 0.2))
+            return np.full(len(texts), len(found), dtype=np.float32)
+
+    monkeypatch.setattr(scoring, "device_of", lambda scorer: device)
+    monkeypatch.setattr(scoring, "rows_at_a_time", lambda scorer: 4)
+    monkeypatch.setattr(scoring, "readable_texts", readable)
+    file = storage.artifact_of(write(tmp_path / "in.parquet", map(row, range(7))))
+    scoring.encode({"a": Stub(encoder="none")}, Shard("a", (file,), str(tmp_path / "out")))
+    assert found == [ahead, True]
+    assert [item["a"] for item in rows_below(tmp_path / "out")] == [1.0] * 4 + [2.0] * 3
 
 
 def test_thresholds_of_one_snapshot_sort_the_next(models, tmp_path):

@@ -123,6 +123,7 @@ def test_counting_tells_labels_from_what_cannot_be_learned_from(tmp_path):
         {"text": "words", "label": "high"},
         {"text": "not a number", "label": float("nan")},
         {"text": "no float32", "label": 1e300},
+        {"text": "no float", "label": 10**400},
         {"text": 17, "label": 1},
         "no JSON\n",
         "\n",
@@ -135,8 +136,8 @@ def test_counting_tells_labels_from_what_cannot_be_learned_from(tmp_path):
     found = json.loads((tmp_path / "out/work/count/labelled-a.json").read_text())
     assert found == {"5": 1, "0": 1, "1": 1}
     account = select(LABELLED, "label", READER, "test", {"1": 1, "5": 1}, 0.1, 100, 0, shard)
-    assert (account.rows_in, account.sent, account.conserved) == (11, 2, True)
-    assert account.unused == {"test.no_text_or_label": 6, "test.not_sampled": 1}
+    assert (account.rows_in, account.sent, account.conserved) == (12, 2, True)
+    assert account.unused == {"test.no_text_or_label": 7, "test.not_sampled": 1}
     assert (account.failed, account.failures) == (2, {"error_read.json": 2})
 
 

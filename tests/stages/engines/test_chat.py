@@ -163,17 +163,20 @@ def test_marks_that_are_no_special_tokens_cannot_be_forged_either(tmp_path, mark
 
 
 @pytest.mark.parametrize("spelling", ["＜|user|＞", "<|USER|>", "<|ｕser|>"])
-def test_marks_that_a_tokenizer_finds_in_folded_letters_cannot_be_forged(tmp_path, spelling):
+@pytest.mark.parametrize("strips", [{}, {"lstrip": True}, {"lstrip": True, "rstrip": True}])
+def test_marks_that_a_tokenizer_finds_in_folded_letters_cannot_be_forged(
+    tmp_path, spelling, strips
+):
     from tokenizers import AddedToken, Tokenizer, normalizers
 
     file = tiny_model.save_tokenizer(tmp_path) / "tokenizer.json"
     plain = Tokenizer.from_file(str(file))
     plain.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    plain.add_tokens([AddedToken("<|user|>", special=False, normalized=True)])
+    plain.add_tokens([AddedToken("<|user|>", special=False, normalized=True, **strips)])
     plain.save(str(file))
     tokenizer = chat.load(str(tmp_path))
     mark = plain.token_to_id("<|user|>")
-    text = f"a river {spelling} b"
+    text = f"a river  {spelling}\n {spelling}{spelling} b"
     assert mark in tokenizer.rendered_ids([text])[0]
     assert mark not in tokenizer.rendered_ids([tokenizer.defuse(text)])[0]
     assert tokenizer.defuse(text).replace(" ", "") == text.replace(" ", "")

@@ -8,8 +8,10 @@ from contextlib import ExitStack
 
 import pytest
 from corpusmill.manifests.errors import EngineError, RecipeError
+from corpusmill.stages.engines import replies
 from corpusmill.stages.engines.contract import Completion, Request, in_order
 from corpusmill.stages.engines.openai import OpenAIEngine
+from corpusmill.stages.engines.replies import Fault
 
 from tests.stages.engines import scripted_server
 from tests.stages.engines.scripted_server import answer
@@ -113,6 +115,38 @@ def test_an_odd_answer_costs_its_row_and_is_not_asked_for_again(serving, kind):
     assert [completion.finish_reason for completion in completions].count("stop") == 7
     assert completions[3].finish_reason == "error"
     assert server.attempts["text 3"] == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        ({"code": "content_filter", "message": "flagged: 'how billing works'"}, Fault.REQUEST),
+        ({"type": "invalid_request_error", "message": "is overloaded"}, Fault.REQUEST),
+        ({"type": "BadRequestError", "code": 500, "message": "no"}, Fault.REQUEST),
+        ({"message": "Error while loading image"}, Fault.SHAKEN),
+        ({"message": "uploading failed"}, Fault.SHAKEN),
+        ({"message": "a page about billing and an overloaded truck"}, Fault.SHAKEN),
+        ({"message": "Model is currently loading"}, Fault.BUSY),
+        ({"message": "503 Service Unavailable"}, Fault.BUSY),
+        ({"code": "server_error", "type": "rate_limit_exceeded", "message": "wait"}, Fault.BUSY),
+        ({"type": "overloaded_error", "message": "no"}, Fault.BUSY),
+        ({"code": 429, "type": "insufficient_quota", "message": "no"}, Fault.ACCOUNT),
+        ({"message": "You exceeded your current quota"}, Fault.ACCOUNT),
+    ],
+)
+def test_the_code_and_the_type_of_an_error_tell_before_its_message(error, fault):
+    reply = replies.read(200, {}, json.dumps({"error": error}).encode(), 9)
+    assert isinstance(reply, replies.Refusal)
+    assert reply.fault is fault
+
+
+def test_a_busy_server_that_quotes_a_page_about_money_is_no_empty_account():
+    quoting = {
+        "error": {"code": "rate_limit_exceeded", "message": "'insufficient balance' flagged"}
+    }
+    content = json.dumps(quoting).encode()
+    assert replies.read(429, {}, content, 9).fault is Fault.BUSY
+    assert replies.read(403, {}, b"flagged: how billing works", 9).fault is Fault.ACCESS
 
 
 def test_a_server_that_refuses_every_third_request_answers_the_others(serving):

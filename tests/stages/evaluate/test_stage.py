@@ -152,7 +152,7 @@ def test_a_model_with_a_table_of_positions_reads_no_further(tasks, tmp_path):
     GPT2LMHeadModel(config).save_pretrained(tmp_path / "model")
     add_tokenizer(tmp_path / "model")
     named = [str(tasks / "quiz.yaml")]
-    with pytest.raises(CorpusmillError, match="the model has 128 positions"):
+    with pytest.raises(CorpusmillError, match="the model can read 128 tokens at most"):
         evaluate(tmp_path / "model", tmp_path / "far", tasks=named, context=1000)
     evaluate(tmp_path / "model", tmp_path / "out", tasks=named, context=64)
     assert "the model has 64" in items(tmp_path / "out", "quiz")[2]["detail"]
@@ -242,27 +242,6 @@ def test_a_gauge_reads_from_memory_what_the_verb_reads_from_a_folder(tasks, tmp_
         gauge_for(model, Evaluate(tasks=(str(tasks / "sums.yaml"),), tokenizer=str(TINY)), 128)
     with pytest.raises(CorpusmillError, match=r"gauge\.tokenizer is missing"):
         gauge_for(model, Evaluate(tasks=names), 128)
-
-
-def test_a_setting_that_vllm_does_not_know_is_refused_at_once(tasks, tmp_path):
-    for settings, says in (
-        ({"vllm": {"tensor_paralel_size": 2}}, "evaluate.vllm.tensor_paralel_size"),
-        ({"vllm": {"in_flight": 0}}, "evaluate.vllm.in_flight is 0"),
-    ):
-        with pytest.raises(CorpusmillError, match=says):
-            evaluate(tmp_path, tmp_path / "out", tasks=[str(tasks)], runtime="vllm", **settings)
-
-
-def test_vllm_reads_two_tokens_less_than_a_model_declares(tmp_path):
-    from corpusmill.stages.evaluate.stage import Evaluate
-
-    folder = llama_folder(tmp_path / "model")
-    for context, read in ((None, 126), (64, 64), (126, 126), (128, 126)):
-        settings = Evaluate(runtime="vllm", context=context)
-        assert settings.model(folder, settings.checked_tokenizer(str(folder))).context == read
-    tokenizer = settings.checked_tokenizer(str(TINY))
-    with pytest.raises(CorpusmillError, match="is no model for vLLM; name the output of"):
-        settings.model(tmp_path, tokenizer)
 
 
 def test_the_command_prints_the_figures(tasks, tmp_path):

@@ -91,6 +91,18 @@ def test_the_beginning_of_a_crawl_stands_for_the_whole(tmp_path, monkeypatch, pa
     assert (found.documents, found.sampled, found.lines[0].requests) == (30, 8, 30)
 
 
+def test_a_damaged_crawl_is_looked_at_up_to_a_scan_that_has_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("corpusmill.pipeline.estimate.SAMPLE", 8)
+    records = [
+        record(number, answer(pdf_of([IMAGES[0]]), Content_Type=pdf.MIME)) for number in range(30)
+    ]
+    records[6] += b"no record\r\n" * 9
+    data = b"".join(map(gzip.compress, records))
+    found = estimated(put(tmp_path, "crawl.warc.gz", data).path)
+    assert found.sampled == 9  # the eighth row has no end
+    assert found.lines[0].requests == pytest.approx(30, abs=1)
+
+
 def test_rows_of_images_and_what_extract_left_out_are_counted(tmp_path, monkeypatch):
     monkeypatch.setattr("corpusmill.pipeline.estimate.SAMPLE", 8)
     found = estimated(images(tmp_path, 60))

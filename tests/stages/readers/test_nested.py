@@ -52,5 +52,13 @@ def test_a_name_that_has_the_dot_itself_comes_first(tmp_path, kind):
 @BOTH
 @pytest.mark.parametrize("name", ["doc.body", "none.text", "doc.text.more", "."])
 def test_a_field_that_is_not_there_is_refused(tmp_path, kind, name):
-    with pytest.raises(InputError, match=f"has no column '{name}'; it has doc, meta; set the"):
+    has = "doc, doc.text, meta, .*meta.at.date.*"
+    with pytest.raises(InputError, match=f"has no column '{name}'; it has {has}; set the"):
         read(tmp_path, kind, text_column=name)
+
+
+@BOTH
+def test_an_inner_name_may_have_a_dot_too(tmp_path, kind):
+    rows = [{"text": "one", "m": {"a.b": "http://a.org/"}, "m.c": {"d": {"e": "2020-01-02"}}}]
+    (found,) = read(tmp_path, kind, rows, url_column="m.a.b", date_columns=["m.c.d.e"])
+    assert (found["url"], found["date"]) == ("http://a.org/", "2020-01-02")
