@@ -145,8 +145,13 @@ def test_a_busy_server_that_quotes_a_page_about_money_is_no_empty_account():
         "error": {"code": "rate_limit_exceeded", "message": "'insufficient balance' flagged"}
     }
     content = json.dumps(quoting).encode()
-    assert replies.read(429, {}, content, 9).fault is Fault.BUSY
-    assert replies.read(403, {}, b"flagged: how billing works", 9).fault is Fault.ACCESS
+    for status, sent, fault in (
+        (429, content, Fault.BUSY),
+        (403, b"flagged: how billing works", Fault.ACCESS),
+    ):
+        reply = replies.read(status, {}, sent, 9)
+        assert isinstance(reply, replies.Refusal)
+        assert reply.fault is fault
 
 
 def test_a_server_that_refuses_every_third_request_answers_the_others(serving):
