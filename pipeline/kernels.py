@@ -61,7 +61,7 @@ def kernels_compiled() -> int:
 
 def _compile_all(say: Callable[[str], None]) -> None:
     command = [sys.executable, "-m", "corpusmill.pipeline.compile_kernels"]
-    total, said = kernels_to_compile(), float("-inf")
+    total, said, began = kernels_to_compile(), float("-inf"), time.monotonic()
     with tempfile.TemporaryFile("w+") as errors:
         processes = [
             subprocess.Popen([*command, chain], stdout=errors, stderr=errors, cwd=ROOT.parent)
@@ -70,7 +70,12 @@ def _compile_all(say: Callable[[str], None]) -> None:
         while any(process.poll() is None for process in processes):
             if time.monotonic() - said >= _SAY_SECONDS:
                 said, done = time.monotonic(), min(kernels_compiled(), total)
-                say(f"compiling text kernels for this machine, once: {done}/{total}")
+                # Some kernels are compiled for several types, so the count ends before the work.
+                rest = ", the last ones for further types" if done == total else ""
+                say(
+                    f"compiling text kernels for this machine, once, some minutes on two cores: "
+                    f"{done}/{total}{rest}, {said - began:.0f} s so far"
+                )
             time.sleep(_POLL_SECONDS)
         codes = [process.returncode for process in processes]
         if any(codes):

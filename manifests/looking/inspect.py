@@ -14,6 +14,7 @@ from corpusmill.manifests.stage_folder import StageFolder
 # A source of a blend ends before the document that its quota does not cover.
 DOCUMENTS_SHORT = 4  # mean documents of each source that may be missing
 SHARE_SHORT = 0.02
+OF_IMAGES = ("render", "images")  # stages whose rows are images
 FEW_ROWS = 8  # of a prompt; with fewer rows, what is dropped tells little
 
 
@@ -186,7 +187,9 @@ def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:
                 cut_bytes=counts.cut_bytes,
                 failed=counts.failed,
                 failures=_most_first(counts.failures),
-                text_bytes=counts.text_bytes
+                # Of images the text is the least part: their files count.
+                text_bytes=(counts.stage in OF_IMAGES and sum(output.size for output in documents))
+                or counts.text_bytes
                 or sum(output.text_bytes for output in documents)
                 or (outputs if last else 0),
                 tokens=counts.tokens or sum(output.tokens for output in documents),

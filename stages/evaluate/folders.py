@@ -1,6 +1,7 @@
 """Folders of models: the one that an input names, and one with a tokenizer beside the model."""
 
 import functools
+import json
 from pathlib import Path
 
 from corpusmill.manifests import model_files, storage
@@ -8,6 +9,7 @@ from corpusmill.manifests.errors import ModelError
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer, files_of
 
 MARKERS = ("config.json", "state.json")  # of a model folder, of a checkpoint
+_READER = "internvl"  # the architecture of an export that reads images
 _FILES = model_files.Kind("model", ("*",), "check the URL")
 
 
@@ -31,6 +33,18 @@ def model_folder(paths: tuple[str, ...]) -> Path:
     if not storage.is_remote(folder):
         return Path(storage.local(folder))
     return Path(model_files.folder(folder, _FILES))
+
+
+def refuse_reader(folder: Path) -> None:
+    """Raises ModelError if the model in a folder, an export or a checkpoint, reads images."""
+    for name in MARKERS:
+        if (folder / name).is_file():
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+            if found.get("model_type") == _READER or found.get("image_token") is not None:
+                raise ModelError(
+                    f"the model in {folder} reads images; evaluate measures language models",
+                    "give the export of its language model",
+                )
 
 
 def with_tokenizer(folder: Path, tokenizer: LoadedTokenizer, work: Path) -> Path:

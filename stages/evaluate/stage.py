@@ -21,7 +21,7 @@ from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passe
 from corpusmill.stages.engines.local_model import refuse_absent
 from corpusmill.stages.engines.transformers import TransformersEngine
 from corpusmill.stages.engines.vllm import VLLMEngine, runs_on_cpu
-from corpusmill.stages.evaluate.folders import model_folder
+from corpusmill.stages.evaluate.folders import model_folder, refuse_reader
 from corpusmill.stages.tokenizer import loaded
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer
 from pydantic import JsonValue, PositiveInt, model_validator
@@ -172,7 +172,10 @@ class Evaluate(GlobalStage):
 
     def passes(self, inputs: Inputs) -> Passes:
         model = tuple(artifact.path for artifact in inputs.documents)
-        self.checked_tokenizer(str(model_folder(model)))
+        folder = model_folder(model)
+        if self.runtime != "vllm":
+            refuse_reader(folder)
+        self.checked_tokenizer(str(folder))
         yield Pass(
             name=self.name,
             shards={

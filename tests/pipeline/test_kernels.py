@@ -35,7 +35,8 @@ def test_a_chain_that_fails_is_one_line_and_not_remembered(cache, monkeypatch):
     said: list[str] = []
     with pytest.raises(CorpusmillError, match=r"could not be compiled: KeyError: 'no such chain'"):
         ensure_compiled(said.append)
-    assert said[0].startswith("compiling text kernels for this machine, once: 0/")
+    assert said[0].startswith("compiling text kernels for this machine, once, some minutes")
+    assert said[0].endswith("0 s so far")
     assert not (cache / "complete").exists()
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from corpusmill.evaluation import task as task_files
 from corpusmill.evaluation.models import load
-from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.errors import CorpusmillError, ModelError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
@@ -98,6 +98,14 @@ def items(output, task):
 def figures(output, task):
     found = json.loads((output / "summary" / f"{task}.json").read_text())
     return {(line["domain"], line["metric"]): line for line in found["lines"]}, found
+
+
+def test_a_model_that_reads_images_is_refused_up_front(tasks, tmp_path):
+    folder = hybrid_folder(tmp_path / "model")
+    found = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**found, "model_type": "internvl"}))
+    with pytest.raises(ModelError, match=r"reads images; .*give the export of its language model"):
+        evaluate(folder, tmp_path / "out", tasks=[str(tasks / "quiz.yaml")])
 
 
 def test_every_item_ends_as_a_row_with_a_score_or_a_reason(tasks, tmp_path):
