@@ -169,7 +169,7 @@ def with_estimate(verb: str) -> Callable[..., None]:
             typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
             return
         print_table(estimate_table(found))
-        typer.echo("\n".join(estimate_remarks(found)))
+        typer.echo("\n".join(estimate_remarks(found, like)))
 
     return command
 

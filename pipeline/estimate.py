@@ -96,12 +96,13 @@ def estimate_table(found: Estimate) -> Any:
     return table
 
 
-def estimate_remarks(found: Estimate) -> list[str]:
-    """Lines below the table: hours and cost, and what they rest on."""
+def estimate_remarks(found: Estimate, like: str | None = None) -> list[str]:
+    """Lines below the table: hours and cost, and what they rest on. like: as in `estimate_step`."""
     lines = [f"{found.documents:,} documents; {found.sampled:,} of them were looked at"]
     lines += [remark for line in found.lines for remark in line.remarks]
     if found.hours is None or found.gpu_hours is None:
-        lines.append("for hours, give --tokens-per-second, or --like with a finished run")
+        also = "" if like else ", or --like with a finished run"
+        lines.append(f"for hours, give --tokens-per-second{also}")
     else:
         speed = f"{found.output_tokens_per_second:,.0f} output tokens/s each"
         lines.append(
@@ -110,12 +111,13 @@ def estimate_remarks(found: Estimate) -> list[str]:
         )
     if found.cost is not None:
         lines.append(f"cost: {_small(found.cost, '.2f')}")
-    assumed = [line.prompt for line in found.lines if not line.from_run]
-    if assumed:
-        lines.append(
-            f"tokens out are a guess for {', '.join(assumed)}: by the passage, a good example of a "
-            "rubric, or the letters on a page; --like with a finished run knows better"
-        )
+    guesses: dict[str, list[str]] = {}
+    for line in found.lines:
+        if not line.from_run:
+            guesses.setdefault(line.guessed_by, []).append(line.prompt)
+    known = f"{like} has no answers of it" if like else "--like with a finished run knows better"
+    for by, prompts in guesses.items():
+        lines.append(f"tokens out are a guess for {', '.join(prompts)}, by {by}; {known}")
     return lines
 
 

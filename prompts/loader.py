@@ -37,6 +37,10 @@ _PLACES = re.compile(f"{re.escape(PLACEHOLDER)}|{re.escape(LINKED_PLACEHOLDER)}"
 Order = Literal["instruction_first", "document_first"]
 
 
+class NoFrontMatter(RecipeError):
+    """The file is no prompt, but perhaps a README beside prompts."""
+
+
 class Limits(Settings):
     """Lengths, all in tokens of the engine's own tokenizer."""
 
@@ -253,7 +257,7 @@ def _front_matter(path: str, text: str) -> tuple[dict[str, Any], str]:
         or lines[0].strip() != _FENCE
         or _FENCE not in (line.strip() for line in lines[1:])
     ):
-        raise RecipeError(
+        raise NoFrontMatter(
             f"{path} has no front matter", "begin it with `---`, the settings as YAML, and `---`"
         )
     end = next(number for number, line in enumerate(lines) if number and line.strip() == _FENCE)

@@ -212,9 +212,9 @@ def _collapsed(manifest: Manifest) -> Iterator[str]:
 
 
 def _few_kept(manifest: Manifest) -> Iterator[str]:
-    """Prompts of whose rows most were dropped, unless all rows of the stage were."""
+    """Prompts of whose rows most were dropped."""
     prompts = manifest.measures.get("usage", {}).get("prompts", {})
-    for prompt, found in prompts.items() if manifest.totals[-1].kept else ():
+    for prompt, found in prompts.items():
         rows, kept = found["rows"], found["kept"]
         if rows >= FEW_ROWS and kept < rows / 2:
             yield f"prompt {prompt} kept {kept} of {rows} rows; excluded/ says why"

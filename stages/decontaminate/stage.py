@@ -58,7 +58,7 @@ class Decontaminate(DecontaminateSettings, MapStage):
         from corpusmill.stages.decontaminate.find import find_hits
 
         if self.action != "report":
-            refuse_linked(table, self.name)
+            refuse_linked(table, self.name, "set action to report")
         hits = find_hits(self, table["text"])
         table = with_column(
             table,

@@ -24,7 +24,7 @@ EARLIER = model_files.Kind(
     ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json"),
     "set average_with to an export of the language model before its last training",
 )
-SHARE = 0.15  # of the earlier model: more makes a reader forget its letters (docs/vision.md)
+SHARE = 0.2  # of the earlier model: more makes a reader forget its letters (docs/vision.md)
 WEIGHTS = "model.safetensors"
 SHARDED = ".metadata"  # of a checkpoint of several ranks, beside their files
 

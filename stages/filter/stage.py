@@ -142,7 +142,8 @@ class Filter(MapStage):
         it edits texts and would leave those in the column `linked` as they are.
         """
         if self._lines() or self._edits_as_refinedweb() or self.blocks:
-            refuse_linked(table, self.name)
+            only_drop = "to drop documents only, set families without c4 and refinedweb, no blocks"
+            refuse_linked(table, self.name, only_drop)
         codes, rows = languages.of_rows(table)
         found = self._measure(table["text"], codes, rows)
         rules = self.in_force()

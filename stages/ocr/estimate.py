@@ -110,6 +110,7 @@ def lines(
         most_output_tokens=round(sums.most),
         from_run=bool(used.get("requests")),
         pages=round(sums.pages),
+        guessed_by="the letters on the pages",
         remarks=tuple(_remarks(sums)),
     )
     return [line], round(sums.scans), sampled

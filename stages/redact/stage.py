@@ -81,7 +81,7 @@ class Redact(MapStage):
         Raises InputError if it would leave personal data in the column `linked`.
         """
         if self.mode == "replace":
-            refuse_linked(table, self.name)
+            refuse_linked(table, self.name, "set mode to count")
         texts = table["text"]
         languages = table["language"].to_pylist() if "language" in table.column_names else None
         tags = {kind: tag.encode() for kind, tag in {**TAGS, **self.tags}.items()}

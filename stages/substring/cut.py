@@ -95,7 +95,7 @@ def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
     """
     keyed = rows.append_column("text_bytes", pc.fill_null(pc.binary_length(rows["text"]), 0))
     keys = [*READ_FIRST[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
-    # Nulls come last in either direction. A column that no shard has decides nothing.
+    # Nulls come last in either direction. Without a column of addresses, the others decide.
     keys = [(name, order) for name, order in keys if name in keyed.column_names]
     return rows.take(pc.sort_indices(keyed, sort_keys=keys))
 

@@ -35,8 +35,8 @@ Plan = Callable[[Mapping[str, Any], Sequence[Prompt]], Iterable[PlannedRow]]
 @dataclass(frozen=True)
 class Line:
     """One prompt. most_output_tokens: if every answer hit its limit. from_run: whether the output
-    tokens are known from a run before. pages: that are asked about; None of texts. remarks: what
-    else is to be said.
+    tokens are known from a run before. pages: that are asked about; None of texts. guessed_by:
+    what the output tokens follow from otherwise. remarks: what else is to be said.
     """
 
     prompt: str
@@ -47,6 +47,7 @@ class Line:
     most_output_tokens: int
     from_run: bool
     pages: int | None = None
+    guessed_by: str = "the length of the passage"
     remarks: tuple[str, ...] = ()
 
 
@@ -129,6 +130,10 @@ def lines(
                         graded = sums.setdefault(judge.name, defaultdict(float))
                         known = usage.get(judge.name, {})
                         _add_grades(graded, judge, row, written, tokenizer, known, weight)
+    by_example = {
+        prompt.name for routed in prompts.values() for prompt in routed if prompt.properties
+    }
+    by_example |= {judge.name} if judge else set()
     found = [
         Line(
             prompt=name,
@@ -138,6 +143,7 @@ def lines(
             output_tokens=round(added["output"]),
             most_output_tokens=round(added["most"]),
             from_run=bool(usage.get(name, {}).get("output_tokens")),
+            guessed_by="a good example" if name in by_example else Line.guessed_by,
         )
         for name, added in sums.items()
     ]

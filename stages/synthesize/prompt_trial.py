@@ -15,15 +15,24 @@ from corpusmill.stages.synthesize.stage import Synthesize
 
 def listed(folder: str | None = None) -> Iterator[str]:
     """A line for each shipped prompt, or each in a folder: name, limits and purpose. Then one for
-    each file in the folder that is no prompt, with the reason.
+    each file in the folder that is no prompt or cannot be used, with the reason.
+
+    Raises RecipeError for a shipped prompt that cannot be used, InputError for a folder without
+    one that can.
     """
     names = loader.shipped() if folder is None else finding.files_below(folder, ".md")
     prompts, faults = [], []
     for name in names:
         try:
-            prompts.append(loader.load(name))
-        except RecipeError as error:
+            prompt = loader.load(name)
+            postfilters.check(prompt)
+            prompts.append(prompt)
+        except loader.NoFrontMatter as error:
             faults.append(f"no prompt: {error.what}")
+        except RecipeError as error:
+            if folder is None:
+                raise
+            faults.append(f"cannot be used: {error}")
     if not prompts:
         mend = "; ".join(faults) or "name a folder of .md files"
         raise InputError(f"{folder} holds no prompt file", mend)

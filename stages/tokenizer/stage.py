@@ -146,10 +146,9 @@ def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
     words = pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated")
-    pieces = pre_tokenizers.Split(tokenizers.Regex(f"(?m:.{{1,{LONGEST_WORD}}})"), "isolated")
     as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pieces, as_bytes])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, piece_splitter(), as_bytes])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocab_size,
@@ -168,6 +167,14 @@ def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
             "give more text, a smaller vocab_size, or min_frequency 1",
         )
     return tokenizer
+
+
+def piece_splitter() -> Any:
+    """A pre-tokenizer that cuts a word into pieces of at most `LONGEST_WORD` characters."""
+    import tokenizers
+
+    pattern = tokenizers.Regex(f"(?m:.{{1,{LONGEST_WORD}}})")
+    return tokenizers.pre_tokenizers.Split(pattern, "isolated")
 
 
 def tokenizer_files(tokenizer: Any, settings: Tokenizer) -> dict[str, bytes]:

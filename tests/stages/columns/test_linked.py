@@ -30,6 +30,14 @@ def test_a_stage_that_edits_texts_refuses_pairs(tmp_path, pairs, verb):
 
 
 @pytest.mark.parametrize(
+    ("verb", "way"), [("filter", "set families without c4"), ("redact", "set mode to count")]
+)
+def test_the_refusal_names_the_setting_that_edits_nothing(tmp_path, pairs, verb, way):
+    with pytest.raises(InputError, match=f"before link, or .*{way}"):
+        run(verb, {}, tmp_path / verb, pairs)
+
+
+@pytest.mark.parametrize(
     ("verb", "settings"), [("filter", {"families": ["gopher_quality"]}), ("dedup", {})]
 )
 def test_a_stage_that_only_drops_documents_takes_pairs(tmp_path, pairs, verb, settings):

@@ -140,18 +140,21 @@ def test_the_code_and_the_type_of_an_error_tell_before_its_message(error, fault)
     assert reply.fault is fault
 
 
-def test_a_busy_server_that_quotes_a_page_about_money_is_no_empty_account():
-    quoting = {
-        "error": {"code": "rate_limit_exceeded", "message": "'insufficient balance' flagged"}
-    }
-    content = json.dumps(quoting).encode()
-    for status, sent, fault in (
-        (429, content, Fault.BUSY),
+@pytest.mark.parametrize(
+    ("status", "content", "fault"),
+    [
+        (
+            429,
+            b'{"error": {"code": "rate_limit_exceeded", "message": "\'insufficient balance\'"}}',
+            Fault.BUSY,
+        ),
         (403, b"flagged: how billing works", Fault.ACCESS),
-    ):
-        reply = replies.read(status, {}, sent, 9)
-        assert isinstance(reply, replies.Refusal)
-        assert reply.fault is fault
+    ],
+)
+def test_a_refusal_that_quotes_a_page_about_money_is_no_empty_account(status, content, fault):
+    reply = replies.read(status, {}, content, 9)
+    assert isinstance(reply, replies.Refusal)
+    assert reply.fault is fault
 
 
 def test_a_server_that_refuses_every_third_request_answers_the_others(serving):

@@ -16,7 +16,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "sections": {},
     "redact": {},
     "dedup": {"exact": True},
-    "substring": {"min_text_chars": 0, "keeper": "newest"},
+    "substring": {"min_text_chars": 0},
     "templates": {"across": "corpus"},
     "semantic-dedup": {"similarity": 0.9999, "survivor": "best_quality"},
 }
@@ -43,6 +43,12 @@ def test_an_id_and_a_text_are_enough(tmp_path, few_columns, verb):
     rows = rows_of(tmp_path / "out") + rows_of(tmp_path / "out", "excluded")
     assert len(rows) == 12
     assert verify(str(tmp_path / "out")).problems == []
+
+
+@pytest.mark.parametrize(("keeper", "column"), [("newest", "date"), ("best_quality", "quality")])
+def test_a_keeper_needs_its_column(tmp_path, few_columns, keeper, column):
+    with pytest.raises(InputError, match=f"keeper is {keeper}, .* no column {column}; "):
+        run("substring", {"keeper": keeper}, tmp_path / "out", few_columns)
 
 
 def test_templates_of_sites_need_addresses(tmp_path, few_columns):

@@ -124,7 +124,12 @@ def test_a_collapsed_prompt_is_a_warning_of_its_stage(tmp_path, tokenizer_folder
 
 
 @pytest.mark.parametrize(
-    ("answered", "warnings"), [(3, ["prompt often kept 3 of 8 rows"]), (4, [])]
+    ("answered", "warnings"),
+    [
+        (0, ["prompt often kept 0 of 8 rows"]),
+        (3, ["prompt often kept 3 of 8 rows"]),
+        (4, []),
+    ],
 )
 def test_a_prompt_with_few_rows_kept_is_a_warning(tmp_path, tokenizer_folder, answered, warnings):  # noqa: F811
     pages = [document(str(n), f"{n} {sentence(n)} " * 4) for n in range(8)]

@@ -1,6 +1,7 @@
 """What a run will take, beside what the same run asks for."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from corpusmill.manifests.errors import InputError
@@ -107,6 +108,10 @@ def test_hours_and_cost_follow_from_tokens_speed_and_price():
         "2.5 hours on 4 GPUs, 10 GPU hours (1,000 output tokens/s each)",
         "cost: 25.00",
     ]
+    guessed = Estimate([replace(line, from_run=False)], 1, 1, 4, 1000.0, None)
+    told = "tokens out are a guess for rephrase, by the length of the passage; "
+    assert estimate_remarks(guessed)[-1] == told + "--like with a finished run knows better"
+    assert estimate_remarks(guessed, "out")[-1] == told + "out has no answers of it"
     unknown = Estimate([line], 1, 1, 4, None, 2.5)
     assert (unknown.hours, unknown.cost) == (None, None)
     assert "give --tokens-per-second" in estimate_remarks(unknown)[1]

@@ -97,6 +97,10 @@ def test_the_prompts_of_a_folder_are_listed(tmp_path):
     ours, other = prompt_trial.listed(str(tmp_path))
     assert ours.startswith("ours ")
     assert other == f"no prompt: {tmp_path}/README.md has no front matter"
+    (tmp_path / "typo.md").write_text("---\nname: x\nlimit: {}\n---\n{document}\n")
+    *_, typo = prompt_trial.listed(str(tmp_path))
+    assert typo.startswith(f"cannot be used: {tmp_path}/typo.md: ")
+    assert "limits" in typo.rpartition("; ")[2]  # the mend
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="holds no prompt file"):
         list(prompt_trial.listed(str(tmp_path / "none")))
