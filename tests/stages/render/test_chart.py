@@ -177,8 +177,8 @@ def test_settings_without_room_or_values_are_refused(settings, message, tmp_path
 def test_only_the_answer_counts_in_packed_rows(tmp_path):
     path = write_shard(tmp_path / "in/00000.parquet", documents("doc", 8))
     manifest = run("render", {"charts": {}}, tmp_path / "render", path)
-    (stage,) = stage_rows(manifest)
-    assert stage.text_bytes == sum(output.size for output in manifest.documents())
+    (shown,) = stage_rows(manifest)
+    assert shown.text_bytes == sum(output.size for output in manifest.documents())
     charts = rows_of(tmp_path / "render")
     assert manifest.totals[0].kept == len(charts) > 8
     tokenizer = small_tokenizer(tmp_path / "tokenizer")
