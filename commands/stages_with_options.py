@@ -101,7 +101,7 @@ def blend(
 
 def _positive(value: float | None) -> float | None:
     if value == 0:
-        raise typer.BadParameter("0 is not more than 0")
+        raise typer.BadParameter("it must be more than 0")
     return value
 
 

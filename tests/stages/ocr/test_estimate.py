@@ -152,4 +152,4 @@ def test_the_command_prints_and_asks_and_writes_nothing(tmp_path):
     for option in ("--gpus", "--tokens-per-second"):
         refused = corpusmill(*command, option, "0", cwd=tmp_path)
         assert refused.returncode == 2
-        assert "0 is not more than 0" in refused.stderr
+        assert "it must be more than 0" in refused.stderr
