@@ -2,13 +2,13 @@
 
 import pytest
 from corpusmill.manifests.errors import CorpusmillError
-from corpusmill.stages.export.stage import Export
+from corpusmill.stages.export.stage import SHARE, Export
 
 
 def test_a_share_needs_a_model_to_average_with():
     with pytest.raises(CorpusmillError, match="average_share is set, and average_with is not"):
-        Export(tokenizer="tokenizer", average_share=0.2)
-    assert Export(tokenizer="tokenizer", average_with="before").average_share == 0.15
+        Export(tokenizer="tokenizer", average_share=0.4)
+    assert Export(tokenizer="tokenizer", average_with="before").average_share == SHARE
 
 
 def test_another_configuration_of_the_earlier_model_is_another_result(tmp_path):
