@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
+from corpusmill.stages.columns.ranking import DOCUMENT_COLUMNS, RANKING
 from corpusmill.stages.columns.strings import joined
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.dedup.components import CLUSTERS, partition_of_node
@@ -71,12 +72,6 @@ DECISIONS = pa.schema(  # one row for each removed text and each survivor, sorte
         pa.field("reason", pa.string()),  # null: stays
     ]
 )
-RANKING = {  # what decides within a cluster before the id does
-    "longest": [("text_bytes", "descending")],
-    "first": [],
-    "newest": [("date", "descending")],
-    "best_quality": [("quality", "descending")],
-}
 EXACT_REASON, FUZZY_REASON = "dedup.exact", "dedup.fuzzy"
 SHARED_REASON = "dedup.shared_part"
 BLOCK_BYTES = 64 << 20  # text of the clusters that are compared in one go; a cluster is never cut
@@ -115,14 +110,15 @@ def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Count
         first,
     )
     row = node - np.uint64(first)
-    wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
+    ranked_by = DOCUMENT_COLUMNS.get(settings.survivor)
+    wanted = columns_of(document, *([ranked_by] if ranked_by else []))
     exact = (
         pa.concat_tables(shard.read(hashes)).take(pa.array(row))
         if len(row)
         else EXACT.empty_table()
     )
     found, begin = [], 0
-    for table in read_parquet(document, columns=columns_of(document, *wanted)) if len(row) else ():
+    for table in read_parquet(document, columns=wanted) if len(row) else ():
         start, stop = np.searchsorted(row, np.array([begin, begin + table.num_rows], np.uint64))
         if stop > start:
             rows = table.take(pa.array(row[start:stop] - np.uint64(begin)))

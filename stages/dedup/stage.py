@@ -35,6 +35,7 @@ from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.ranking import refuse_rule_without_column
 from corpusmill.stages.contract import (
     DOCUMENTS,
     GlobalStage,
@@ -89,6 +90,7 @@ class Dedup(DedupSettings, GlobalStage):
         return {"against": folders} if folders else {}
 
     def passes(self, inputs: Inputs) -> Passes:
+        refuse_rule_without_column(inputs.documents, "survivor", self.survivor)
         link_partitions = self.partitions or default_partitions(inputs.documents)
         partitions = self.partitions or key_partitions(inputs.documents)
         cut = f"partitions={partitions}"
