@@ -53,9 +53,10 @@ from corpusmill.stages.dedup.earlier import (
     sign_earlier,
     write_signatures,
 )
+from corpusmill.stages.dedup.gather import MEMBERS, gather
 from corpusmill.stages.dedup.match import KEYS, match, sign
 from corpusmill.stages.dedup.remove import remove
-from corpusmill.stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
+from corpusmill.stages.dedup.resolve import DECISIONS, resolve
 from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
 from corpusmill.stages.shuffle.exchange import FilesFor, exchange, refuse_loss
 from corpusmill.stages.shuffle.row_groups import MOST_PARTITIONS, ROW_BITS, Sorted, home_of

@@ -23,7 +23,7 @@ from corpusmill.stages.columns.strings import string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
-from corpusmill.stages.redact.national_ids import NATIONAL_IDS, NationalIdName
+from corpusmill.stages.redact.national_kinds import NATIONAL_IDS, NationalIdName
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
