@@ -102,7 +102,7 @@ def blend(
 
 def _finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
-        raise typer.BadParameter("it must be a number")
+        raise typer.BadParameter("it must be a finite number")
     return value
 
 
