@@ -92,7 +92,7 @@ def without_times(value):
 def run_to_the_end(output, runner):
     started = time.monotonic()
     subprocess.run(
-        command(output, runner), env=environment(), check=True, capture_output=True, timeout=280
+        command(output, runner), env=environment(), check=True, capture_output=True, timeout=500
     )
     return time.monotonic() - started
 
