@@ -103,8 +103,11 @@ FAILED_PREFIX = "error_"
 
 
 def extended(*fields: pa.Field, of: pa.Schema = DOCUMENT) -> pa.Schema:
-    """The schema `of`, then the declared `fields`. A field that `of` already has is not added."""
-    return pa.schema([*of, *(field for field in fields if field.name not in of.names)])
+    """The schema `of`, then the declared `fields`. A name comes once: its first field counts."""
+    first: dict[str, pa.Field] = {}
+    for field in (*of, *fields):
+        first.setdefault(field.name, field)
+    return pa.schema(list(first.values()))
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -36,7 +36,7 @@ class Redact(MapStage):
     """Replace personal data in texts by tags, and count it."""
 
     name: ClassVar[str] = "redact"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     leaves_texts_if: ClassVar[str] = "set mode to count"
 
