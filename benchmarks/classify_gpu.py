@@ -1,6 +1,7 @@
 """The encoder scorer on one GPU: documents a second, as a share of what its shape allows.
 
-    python benchmarks/classify_gpu.py [--shape NAME] [--rounds N] [--layers N] [--device cpu]
+    python benchmarks/classify_gpu.py [--shape NAME] [--rounds N] [--search] [--layers N]
+        [--device cpu]
 
 Weights are random, in the shapes of Snowflake's arctic-embed-m (BERT base) and arctic-embed-s. The
 tokenizer is made here, from this project's own pages, and so are the documents. Settings take
@@ -14,7 +15,7 @@ GPU's work alone, for batches of texts of 512 tokens, by setting:
 |---|---|
 | documents/s | of the forward pass, ids on the GPU |
 | of ceiling | its floating-point operations by those that the GPU can do, 989 bf16 TFLOP/s |
-| of bf16 | its documents/s by those of `compiled`; the median of the rounds |
+| of first | its documents/s by those of the first row, `compiled`; the median of the rounds |
 | first call | seconds of the first batch, compilation included |
 
 A text of L tokens takes `layers * (2 L (4 H^2 + 2 H F) + 4 L^2 H)` operations, for width H and
@@ -25,7 +26,9 @@ The second table has the scorer as `classify` calls it: texts in, grades out, to
 8,192 texts a call, by `precision`. `full` texts have 512 tokens or more; `mixed` have 20 to 4,000
 words, as pages do. `ready` gets ids in place of full texts, so no tokenizer takes time. `off` is
 the largest difference of a grade to fp32 on the CPU, and to the same precision on the CPU, beside
-the spread of the grades. After each shape comes a line of JSON.
+the spread of the grades. After each shape comes a line of JSON. With --search a third table comes
+last, after a search of some ten seconds: Triton's products in 8 bits, which take GELU and the
+rounding behind it with them.
 """
 
 import argparse
@@ -33,7 +36,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
@@ -45,20 +48,12 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from corpusmill.classifiers import packed_batches, packed_encoder  # noqa: E402
+from corpusmill.classifiers import packed_batches  # noqa: E402
 from corpusmill.classifiers.embedding import EmbeddingScorer  # noqa: E402
 from corpusmill.classifiers.packed_batches import Packer  # noqa: E402
-from corpusmill.classifiers.packed_encoder import Packed, PackedEncoder, packed  # noqa: E402
-from corpusmill.classifiers.packed_fp8 import Fp8Encoder  # noqa: E402
-from corpusmill.classifiers.replayed import Replayed  # noqa: E402
 from corpusmill.classifiers.tokenising import Placed, tokenised  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
-from torch.nn.attention import SDPBackend  # noqa: E402
-from transformers import (  # noqa: E402
-    AutoModel,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
 from benchmarks.classify_encoders import (  # noqa: E402
@@ -71,16 +66,13 @@ from benchmarks.classify_encoders import (  # noqa: E402
     operations,
     own_words,
     products,
-    seconds_of,
     texts_of,
     write_encoder,
 )
+from benchmarks.classify_forwards import USUAL, forward_rows, searched_rows  # noqa: E402
 
-USUAL = 66  # 132 processors share the tiles of a product evenly if 33 divides the texts of a batch
-SECONDS = 0.3  # of one measurement
-SAMPLE = 6  # texts of which the grades are compared; a CPU takes a second for each
+SAMPLE = 4  # texts of which the grades are compared; a CPU takes a second for each
 PRECISIONS = ("plain", "fp8")
-Work = Callable[[], object]
 
 
 def print_products(shape: Shape, device: str) -> dict[str, dict[str, float]]:
@@ -90,100 +82,6 @@ def print_products(shape: Shape, device: str) -> dict[str, dict[str, float]]:
         found[name] = {kind: round(rate, 1) for kind, rate in rates.items()}
         print(f"product {name:20} TFLOP/s {found[name]}", flush=True)
     return found
-
-
-def forward_settings(folder: str, device: str) -> Iterator[tuple[str, int, Work]]:
-    """(setting, texts, forward pass of a batch of so many texts)."""
-    cuda = device == "cuda"
-    body = AutoModel.from_pretrained(folder, dtype=torch.bfloat16, add_pooling_layer=False)
-    body = body.to(device).eval()
-    usual, large = (USUAL, 128) if cuda else (1, 2)
-
-    def batch(texts: int) -> Packed:
-        ids = np.random.default_rng(0).integers(5, 30000, (texts, LENGTH), dtype=np.int32)
-        return packed(list(ids), None, LENGTH, device, alike=True)
-
-    def works(encoder: PackedEncoder, texts: int, pooling: Any = "cls") -> Work:
-        made = batch(texts)
-        return lambda: encoder.pooled(made, pooling)
-
-    def graph(encoder: PackedEncoder, texts: int) -> Work:
-        made = batch(texts)
-        replayed: list[Replayed] = []  # at the first call
-
-        def work() -> object:
-            if not replayed:
-                replayed.append(Replayed(lambda batch: encoder.pooled(batch, "cls"), made))
-            return replayed[0](made)
-
-        return work if cuda else works(encoder, texts)
-
-    def padded() -> object:
-        return body(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0].float()
-
-    def flash() -> object:
-        with mock.patch.object(packed_encoder, "KERNELS", [SDPBackend.FLASH_ATTENTION]):
-            return encoder.pooled(usual_batch, "cls")
-
-    usual_batch = batch(usual)
-    ids = usual_batch.ids.view(usual, LENGTH)
-    mask = torch.ones_like(ids)
-    encoder, encoder8 = (
-        kind(body, compiled=cuda) for kind in (PackedEncoder, Fp8Encoder)
-    )
-    mixed = PackedEncoder(body, compiled=cuda, alike=False)
-    yield "compiled", usual, works(encoder, usual)
-    yield "fp8", usual, works(encoder8, usual)
-    yield "replayed", usual, graph(encoder, usual)
-    yield "fp8, replayed", usual, graph(encoder8, usual)
-    yield "compiled", large, works(encoder, large)
-    yield "fp8", large, works(encoder8, large)
-    yield "mean of tokens", usual, works(encoder, usual, "mean")
-    yield "fp8, mean of tokens", usual, works(encoder8, usual, "mean")
-    yield "transformers, sdpa", usual, padded
-    yield "not compiled", usual, works(PackedEncoder(body, compiled=False), usual)
-    yield "attention for mixed lengths", usual, works(mixed, usual)
-    if cuda:
-        yield "flash attention", usual, flash
-
-
-def forward_rows(folder: str, shape: Shape, device: str, rounds: int) -> list[dict[str, Any]]:
-    """The first table. Every round is printed, the medians are returned."""
-    settings = list(forward_settings(folder, device))
-    rates: dict[int, list[float]] = {place: [] for place in range(len(settings))}
-    first: dict[int, float] = {}
-    print(f"\n{'forward':28} {'texts':>5} {'documents/s':>11} {'of ceiling':>10}", end="")
-    print(f" {'of bf16':>8} {'first call':>10}")
-    for turn in range(rounds):
-        for place, (name, texts, work) in enumerate(settings):
-            if turn and not rates[place]:
-                continue  # it failed
-            try:
-                with torch.inference_mode():
-                    each, took = seconds_of(work, device, SECONDS)
-            except RuntimeError as error:
-                print(f"{name}: {str(error).splitlines()[0]}", flush=True)
-                continue
-            first.setdefault(place, took)
-            rates[place].append(texts / each)
-            share = texts / each * operations(shape, LENGTH) / CEILING
-            of_bf16 = median(now / then for now, then in zip(rates[place], rates[0], strict=False))
-            print(
-                f"{name:28} {texts:5} {texts / each:11.1f} {share:10.3f} {of_bf16:8.3f} "
-                f"{first[place]:10.1f}",
-                flush=True,
-            )
-    return [
-        {
-            "setting": name,
-            "texts": texts,
-            "documents_s": round(median(rates[place]), 1),
-            "of_ceiling": round(median(rates[place]) * operations(shape, LENGTH) / CEILING, 3),
-            "first_call_s": round(first[place], 1),
-        }
-        for place, (name, texts, _) in enumerate(settings)
-        if rates[place]
-    ]
 
 
 def with_ids(texts: Sequence[str], ids: Sequence[Any]) -> AbstractContextManager[Any]:
@@ -210,7 +108,9 @@ def scorer_rows(
         rate = len(given) / (time.perf_counter() - began)
         work[kind] = sum(operations(shape, len(found)) for found in ids)
         result[f"tokenizer, {kind}"] = round(rate, 1)
-        print(f"tokenizer, {kind}: {rate:.0f} documents/s, {sum(map(len, ids)) / len(ids):.0f} each")
+        print(
+            f"tokenizer, {kind}: {rate:.0f} documents/s, {sum(map(len, ids)) / len(ids):.0f} each"
+        )
         if kind == "full":
             ready = with_ids(given, ids)
     scorers = {
@@ -222,6 +122,12 @@ def scorer_rows(
         )
         for precision in PRECISIONS
     }
+    for precision, scorer in list(scorers.items()):
+        try:
+            scorer.score(texts["full"][:2])
+        except RuntimeError as error:
+            print(f"{precision}: {str(error).splitlines()[0]}", flush=True)
+            del scorers[precision]
     inputs = {"full": texts["full"], "ready": texts["full"], "mixed": texts["mixed"]}
     work["ready"] = work["full"]
     rates: dict[tuple[str, str], list[float]] = {}
@@ -286,12 +192,13 @@ def main() -> None:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--shape", choices=list(SHAPES), help="only this one")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--search", action="store_true", help="Triton's products too, at the end")
     parser.add_argument("--layers", type=int, help="fewer layers, to try the script")
     parser.add_argument("--texts", type=int, default=CALL, help="of one call of the scorer")
     arguments = parser.parse_args()
     device, rounds = arguments.device, arguments.rounds
     if device == "cuda" and not torch.cuda.is_available():
-        sys.exit("there is no CUDA device here; --device cpu --layers 1 --texts 8 tries the script")
+        sys.exit("there is no CUDA device here; --device cpu --layers 2 --texts 2 tries the script")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     draw = np.random.default_rng(1)
@@ -312,13 +219,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             folder = write_encoder(Path(work), shape, words)
             print(f"\n{name}, prepared in {time.perf_counter() - began:.1f} s", flush=True)
-            result: dict[str, Any] = {"shape": name, "product_tflops": print_products(shape, device)}
+            result: dict[str, Any] = {
+                "shape": name,
+                "product_tflops": print_products(shape, device),
+            }
             attention = attention_rate(shape, USUAL if device == "cuda" else 1, device) / 1e12
             print(f"attention {attention:.1f} TFLOP/s", flush=True)
             result["forward"] = forward_rows(folder, shape, device, rounds)
             result["scorer"] = scorer_rows(folder, shape, texts, device, rounds)
-        result["seconds"] = round(time.perf_counter() - began, 1)
-        print(json.dumps(result), flush=True)
+            result["seconds"] = round(time.perf_counter() - began, 1)
+            print(json.dumps(result), flush=True)
+            if arguments.search:
+                print(json.dumps(searched_rows(folder, shape, device, rounds)), flush=True)
 
 
 if __name__ == "__main__":

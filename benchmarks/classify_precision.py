@@ -4,7 +4,7 @@
 
 The encoder is MiniLM-L6, with the weights of its authors. A head is trained on float32 vectors, as
 `classify-train` does, and scores unseen documents by vectors of each precision. FOLDER holds
-`labelled/`; benchmarks/classify.py says what its sets are. All runs on a CPU. There FP8 is emulated:
+`labelled/`; benchmarks/classify.py says what its sets are. All runs on a CPU, which emulates FP8:
 the values that a GPU would multiply are rounded in the same way and multiplied in float32.
 
 | column | is |

@@ -50,8 +50,17 @@ from corpusmill.classifiers.tokenising import Placed, tokenised  # noqa: E402
 from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
-from benchmarks.classify_encoders import SHAPES, own_words, texts_of, write_encoder  # noqa: E402
-from benchmarks.classify_gpu import CALL, CEILING, LENGTH, operations, seconds_of  # noqa: E402
+from benchmarks.classify_encoders import (  # noqa: E402
+    CALL,
+    CEILING,
+    LENGTH,
+    SHAPES,
+    operations,
+    own_words,
+    seconds_of,
+    texts_of,
+    write_encoder,
+)
 
 USUAL = 66
 Forward = Callable[[Packed], torch.Tensor]
