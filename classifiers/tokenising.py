@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 # Text beyond max_tokens times this is not tokenised. Real text has fewer characters a token.
 CHARACTERS_PER_TOKEN = 32
-# Texts that a thread tokenises at a time. The first blocks are small, so that the GPU begins soon.
-FIRST_BLOCKS, FIRST_BLOCK, BLOCK = 32, 8, 32
+# Texts that a thread tokenises at a time. The first blocks are small, so that the GPU begins soon,
+# and many enough that it has work while each thread is at its first large one.
+FIRST_BLOCKS, FIRST_BLOCK, BLOCK = 128, 8, 32
 MOST_THREADS = 16  # a core tokenises about 1,000 texts a second to 512 tokens
 # Characters a token of the first try. Text is seldom longer; then the whole is tokenised.
 FIRST_TRY = 6
