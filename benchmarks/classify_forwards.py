@@ -97,7 +97,10 @@ def searched_rows(folder: str, shape: Shape, device: str, rounds: int) -> list[d
     texts = len(batch.starts) - 1
     usual, searched = Fp8Encoder(body, compiled=cuda), Fp8Encoder(body, compiled=cuda)
     if cuda:
-        options = {"max_autotune_gemm": True, "max_autotune_gemm_backends": "ATEN,TRITON"}
+        options: dict[str, Any] = {
+            "max_autotune_gemm": True,
+            "max_autotune_gemm_backends": "ATEN,TRITON",
+        }
         searched._after8 = torch.compile(packed_fp8._after_attention, options=options)
     settings = [
         ("fp8, replayed", texts, replayed(usual, batch)),

@@ -1,7 +1,7 @@
 """The encoder scorer on one GPU: documents a second, as a share of what its shape allows.
 
-    python benchmarks/classify_gpu.py [--shape NAME] [--rounds N] [--search] [--layers N]
-        [--device cpu]
+    python benchmarks/classify_gpu.py [--shape NAME] [--part NAME] [--rounds N] [--search]
+        [--layers N] [--device cpu]
 
 Weights are random, in the shapes of Snowflake's arctic-embed-m (BERT base) and arctic-embed-s. The
 tokenizer is made here, from this project's own pages, and so are the documents. Settings take
@@ -24,9 +24,10 @@ the first token (`cls`). The ceiling of settings in FP8 is that of bf16, too.
 
 The second table has the scorer as `classify` calls it: texts in, grades out, tokenizer included,
 8,192 texts a call, by `precision`. `full` texts have 512 tokens or more; `mixed` have 20 to 4,000
-words, as pages do. `ready` gets ids in place of full texts, so no tokenizer takes time. `off` is
-the largest difference of a grade to fp32 on the CPU, and to the same precision on the CPU, beside
-the spread of the grades. After each shape comes a line of JSON. With --search a third table comes
+words, as pages do. `ready` gets ids in place of full texts, so no tokenizer takes time. `threads`
+gives them to the tokenizer from 16 threads, in blocks of 32, as versions of before did. `off` is the
+largest difference of a grade to fp32 on the CPU, and to the same precision on the CPU, beside the
+spread of the grades. After each shape comes a line of JSON. With --search a third table comes
 last, after a search of some ten seconds: Triton's products in 8 bits, which take GELU and the
 rounding behind it with them.
 """
@@ -36,7 +37,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
@@ -48,7 +49,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from corpusmill.classifiers import packed_batches  # noqa: E402
+from corpusmill.classifiers import packed_batches, tokenising  # noqa: E402
 from corpusmill.classifiers.embedding import EmbeddingScorer  # noqa: E402
 from corpusmill.classifiers.packed_batches import Packer  # noqa: E402
 from corpusmill.classifiers.tokenising import Placed, tokenised  # noqa: E402
@@ -81,12 +82,13 @@ def print_products(shape: Shape, device: str) -> dict[str, dict[str, float]]:
     for name, rates in products(shape, rows, device):
         found[name] = {kind: round(rate, 1) for kind, rate in rates.items()}
         print(f"product {name:20} TFLOP/s {found[name]}", flush=True)
+    attention = attention_rate(shape, rows // LENGTH, device) / 1e12
+    print(f"attention {attention:.1f} TFLOP/s", flush=True)
     return found
 
 
-def with_ids(texts: Sequence[str], ids: Sequence[Any]) -> AbstractContextManager[Any]:
+def with_ids(found: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """Scorers get ids in place of these texts."""
-    found = dict(zip(texts, ids, strict=True))
 
     def placed(_tokenizer: Any, distinct: Sequence[str], _most: int) -> Iterator[Placed]:
         return ((place, found[text]) for place, text in enumerate(distinct))
@@ -112,12 +114,12 @@ def scorer_rows(
             f"tokenizer, {kind}: {rate:.0f} documents/s, {sum(map(len, ids)) / len(ids):.0f} each"
         )
         if kind == "full":
-            ready = with_ids(given, ids)
+            given_ids = dict(zip(given, ids, strict=True))
     scorers = {
         precision: EmbeddingScorer(
             encoder=folder,
             max_tokens=LENGTH,
-            device=device,
+            device=device,  # type: ignore[arg-type]
             precision=precision,  # type: ignore[arg-type]
         )
         for precision in PRECISIONS
@@ -128,15 +130,25 @@ def scorer_rows(
         except RuntimeError as error:
             print(f"{precision}: {str(error).splitlines()[0]}", flush=True)
             del scorers[precision]
-    inputs = {"full": texts["full"], "ready": texts["full"], "mixed": texts["mixed"]}
-    work["ready"] = work["full"]
+    inputs = {
+        "full": texts["full"],
+        "ready": texts["full"],
+        "threads": texts["full"],
+        "mixed": texts["mixed"],
+    }
+    work["ready"] = work["threads"] = work["full"]
+    threads = {"THREADS": 16, "FIRST_BLOCKS": 32, "FIRST_BLOCK": 8, "BLOCK": 32}
+    how: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+        "ready": lambda: with_ids(given_ids),
+        "threads": lambda: mock.patch.multiple(tokenising, **threads),
+    }
     rates: dict[tuple[str, str], list[float]] = {}
     print(f"\n{'scorer':16} {'documents/s':>11} {'of ceiling':>10} {'of bf16':>8}")
     for turn in range(rounds + 1):  # the first compiles
         for kind, given in inputs.items():
             for precision, scorer in scorers.items():
                 began = time.perf_counter()
-                with ready if kind == "ready" else nullcontext():
+                with how.get(kind, nullcontext)():
                     scorer.score(given)
                 rate = len(given) / (time.perf_counter() - began)
                 if not turn:
@@ -192,6 +204,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--shape", choices=list(SHAPES), help="only this one")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", choices=["forward", "scorer"], help="only this table")
     parser.add_argument("--search", action="store_true", help="Triton's products too, at the end")
     parser.add_argument("--layers", type=int, help="fewer layers, to try the script")
     parser.add_argument("--texts", type=int, default=CALL, help="of one call of the scorer")
@@ -219,14 +232,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             folder = write_encoder(Path(work), shape, words)
             print(f"\n{name}, prepared in {time.perf_counter() - began:.1f} s", flush=True)
-            result: dict[str, Any] = {
-                "shape": name,
-                "product_tflops": print_products(shape, device),
-            }
-            attention = attention_rate(shape, USUAL if device == "cuda" else 1, device) / 1e12
-            print(f"attention {attention:.1f} TFLOP/s", flush=True)
-            result["forward"] = forward_rows(folder, shape, device, rounds)
-            result["scorer"] = scorer_rows(folder, shape, texts, device, rounds)
+            result: dict[str, Any] = {"shape": name}
+            if arguments.part != "scorer":
+                result["product_tflops"] = print_products(shape, device)
+                result["forward"] = forward_rows(folder, shape, device, rounds)
+            if arguments.part != "forward":
+                result["scorer"] = scorer_rows(folder, shape, texts, device, rounds)
             result["seconds"] = round(time.perf_counter() - began, 1)
             print(json.dumps(result), flush=True)
             if arguments.search:

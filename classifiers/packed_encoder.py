@@ -128,7 +128,8 @@ class PackedEncoder:
 
     def _attended(self, joined_T3H: Tensor, batch: Packed) -> Tensor:
         """From query, key and value of all tokens, [T, 3H], to [T, H]."""
-        return self._attend(*self._split(joined_T3H, 3), batch, batch.starts)
+        q, k, v = self._split(joined_T3H, 3)
+        return self._attend(q, k, v, batch, batch.starts)
 
     def _first_tokens(self, x_TH: Tensor, batch: Packed) -> Tensor:
         """The last layer's output for the first token of each text, [N, H]."""
