@@ -25,9 +25,10 @@ the first token (`cls`). The ceiling of settings in FP8 is that of bf16, too.
 The second table has the scorer as `classify` calls it: texts in, grades out, tokenizer included,
 8,192 texts a call, by `precision`. `full` texts have 512 tokens or more; `mixed` have 20 to 4,000
 words, as pages do. `ready` gets ids in place of full texts, so no tokenizer takes time. `threads`
-gives them to the tokenizer from 16 threads, in blocks of 32, as versions of before did. `off` is the
-largest difference of a grade to fp32 on the CPU, and to the same precision on the CPU, beside the
-spread of the grades. After each shape comes a line of JSON. With --search a third table comes
+gives them to the tokenizer from 16 threads, in blocks of 32, as versions of before did. `off` is
+the largest difference of a grade to fp32 on the CPU, beside the spread of the grades, and
+`emulated` what the same rounding to 8 bits makes on the CPU. After each shape comes a line of JSON.
+With --search a third table comes
 last, after a search of some ten seconds: Triton's products in 8 bits, which take GELU and the
 rounding behind it with them.
 """
@@ -171,10 +172,10 @@ def scorer_rows(
     exact = grades_on_cpu(folder, sample, fp8=False)
     for precision, scorer in scorers.items():
         grades = scorer.score(sample)
-        same = exact if precision == "plain" else grades_on_cpu(folder, sample, fp8=True)
+        rounded = exact if precision == "plain" else grades_on_cpu(folder, sample, fp8=True)
         row = {
             "off": round(float(np.abs(grades - exact).max()), 5),
-            "off_same": round(float(np.abs(grades - same).max()), 5),
+            "emulated": round(float(np.abs(rounded - exact).max()), 5),
             "spread": round(float(np.ptp(exact)), 5),
         }
         result["grades"][precision] = row
