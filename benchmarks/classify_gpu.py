@@ -137,7 +137,7 @@ def scorer_rows(
         "mixed": texts["mixed"],
     }
     work["ready"] = work["threads"] = work["full"]
-    threads = {"THREADS": 16, "FIRST_BLOCKS": 32, "FIRST_BLOCK": 8, "BLOCK": 32}
+    threads: dict[str, Any] = {"THREADS": 16, "FIRST_BLOCKS": 32, "FIRST_BLOCK": 8, "BLOCK": 32}
     how: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         "ready": lambda: with_ids(given_ids),
         "threads": lambda: mock.patch.multiple(tokenising, **threads),
