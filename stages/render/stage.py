@@ -20,10 +20,10 @@ import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import (
-    DOCUMENT,
     EXCLUSION,
     IMAGE,
     LETTERS,
+    LICENCE,
     QUESTION,
     conform,
     extended,
@@ -59,6 +59,8 @@ from corpusmill.trainer.token_shards import is_held_out
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 FONT = pa.field("font", pa.string())  # the family of the page's prose
+LICENSED = extended(LICENCE)
+DROPPED = extended(LICENCE, *EXCLUSION)
 BATCH_ROWS = 64
 DIGITS = "0123456789"
 MISSES = 3  # charts without room or words in a row: the text has no more
@@ -69,7 +71,7 @@ class Render(GlobalStage):
     """Draw documents as page images with their text."""
 
     name: ClassVar[str] = "render"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
@@ -100,7 +102,7 @@ class Render(GlobalStage):
         return self
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return (IMAGE, FONT, *LETTERS, *([] if self.charts is None else [QUESTION]))
+        return (IMAGE, FONT, *LETTERS, LICENCE, *([] if self.charts is None else [QUESTION]))
 
     def depends_on(self) -> str:
         """The fonts and the version of Pillow. Raises CorpusmillError if there is no font."""
@@ -153,12 +155,12 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
     account = Counts(settings.name)
     with (
         shard.parquet(DOCUMENTS, schema) as output,
-        shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
+        shard.parquet(EXCLUDED, DROPPED) as excluded_output,
     ):
         done = 0
         for artifact in shard.inputs:
             for group in shard.read(artifact):
-                for batch in conform(group, DOCUMENT).to_batches(max_chunksize=BATCH_ROWS):
+                for batch in conform(group, LICENSED).to_batches(max_chunksize=BATCH_ROWS):
                     kept, dropped = [], []
                     for document in batch.to_pylist():
                         rows = [
@@ -172,9 +174,7 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
                         if not rows:
                             dropped.append(_excluded(document, faces, settings))
                     output.write(pa.Table.from_pylist(kept, schema=schema))
-                    excluded_output.write(
-                        pa.Table.from_pylist(dropped, schema=extended(*EXCLUSION))
-                    )
+                    excluded_output.write(pa.Table.from_pylist(dropped, schema=DROPPED))
                     count_reasons(account, [row["reason"] for row in dropped])
                     done += batch.num_rows
                     shard.report(done)
