@@ -16,9 +16,9 @@ and two controls: a blank page, and the text of another page. Error rates count 
 character, after runs of blanks are made one. Besides: the share of letters that the encoder names,
 and bits per byte of held-out text.
 
-Held-out charts ask for values that training never drew together, of names in unseen documents
-(`charts`), and in unseen families as well (`chart fonts`): exact matches, beside chance, a blank
-image, and another chart's image.
+Held-out charts ask for values, and about coloured shapes, that training never drew together. Names
+come from unseen documents (`charts`), and stand in unseen families as well (`chart fonts`). Exact
+matches, of each kind of chart too, stand beside chance, a blank image, and another chart's image.
 
 The output has results.json, fourteen pages and six charts as PNG with what was read (twenty.tar),
 the images of the sets with what was read (pages.tar), and two exports in parts (models.tar.xz.*):
