@@ -28,8 +28,8 @@ words, as pages do. `ready` gets ids in place of full texts, so no tokenizer tak
 gives them to the tokenizer from 16 threads, in blocks of 32, as versions of before did. `off` is
 the largest difference of a grade to fp32 on the CPU, beside the spread of the grades, and
 `emulated` what the same rounding to 8 bits makes on the CPU. After each shape comes a line of JSON.
-With --search a third table comes last: Triton's products in 8 bits, which take GELU and the rounding
-behind it with them.
+With --search a third table comes last: Triton's products in 8 bits, which take GELU and the
+rounding behind it with them.
 """
 
 import argparse
