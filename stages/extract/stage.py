@@ -32,7 +32,6 @@ from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, pdf, sandbox
 from corpusmill.stages.extract.links import resolved
-from corpusmill.stages.extract.rendering import UNSEEN
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from corpusmill.stages.licences.expressions import named
 from corpusmill.stages.readers import charset, content_type
@@ -284,6 +283,8 @@ class Extract(MapStage):
             raise _Drop("http.mime", f"mime={record['mime']}{but}")
 
     def _check_length(self, text: str) -> None:
+        from corpusmill.stages.extract.rendering import UNSEEN  # numba is slow to import
+
         if all(character in UNSEEN or character.isspace() for character in text):
             raise _Drop("page.empty", "characters=0")
         if len(text) < self.min_text_chars:

@@ -182,7 +182,7 @@ def test_licences_travel_from_documents_to_pages_and_from_pairs_to_tokens(tmp_pa
     assert set(licences_of(tmp_path / "render")) == {"CC-BY-SA-4.0", None}
     assert licences_of(tmp_path / "render", "excluded") == ["MIT"]
     tokenizer = small_tokenizer(tmp_path / "tokenizer")
-    packed = {"tokenizer": tokenizer, "images": {"tile_size": 448, "max_tiles": 1}}
+    packed: dict[str, Any] = {"tokenizer": tokenizer, "images": {"tile_size": 448, "max_tiles": 1}}
     run("pack", packed, tmp_path / "pack", str(tmp_path / "render"))
     assert licences_of(tmp_path / "pack") == licences_of(tmp_path / "render")
     packed["max_document_tokens"] = 300
