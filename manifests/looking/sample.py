@@ -4,6 +4,7 @@ The draw takes the rows with the smallest hashes of id and seed. So the same see
 documents, whatever the shards, and a stricter condition gives a part of the same draw.
 """
 
+import os
 from typing import Any
 
 from corpusmill.manifests.errors import CorpusmillError, InputError
@@ -16,7 +17,7 @@ _SHOWN = ("url", "language", "n_tokens", "quality", "level", "prompt", "stage", 
 
 
 def sample(
-    folder: str,
+    folder: str | os.PathLike[str],
     where: str = "",
     count: int = 20,
     seed: int = 0,
@@ -30,6 +31,7 @@ def sample(
     holds no finished stage, and CorpusmillError, which lists the columns, if the condition cannot
     be used.
     """
+    folder = os.fspath(folder)
     import duckdb
 
     manifest = _stage_at(folder)

@@ -24,7 +24,6 @@ from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, pdf, sandbox
 from corpusmill.stages.extract.links import resolved
-from corpusmill.stages.extract.rendering import UNSEEN
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
 from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
@@ -274,7 +273,7 @@ class Extract(MapStage):
             raise _Drop("http.mime", f"mime={record['mime']}{but}")
 
     def _check_length(self, text: str) -> None:
-        if all(character in UNSEEN or character.isspace() for character in text):
+        if all(character in html.UNSEEN or character.isspace() for character in text):
             raise _Drop("page.empty", "characters=0")
         if len(text) < self.min_text_chars:
             raise _Drop("page.too_short", f"characters={len(text)} < {self.min_text_chars}")

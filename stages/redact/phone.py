@@ -78,7 +78,9 @@ _APART = re.compile(rb"\s[-/]\s|\s\s")
 # Excludes a fraction, a lone 0 before another number, and columns.
 _TRUNK = re.compile(rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )")
 # Brazil writes its area codes in brackets, without a trunk 0.
-_BRAZILIAN = re.compile(rb"\([1-9]\d\)%(gap)s?(?:9%(gap)s?)?[2-9]\d{3}%(gap)s\d{4}" % {b"gap": _GAP})
+_BRAZILIAN = re.compile(
+    rb"\([1-9]\d\)%(gap)s?(?:9%(gap)s?)?[2-9]\d{3}%(gap)s\d{4}" % {b"gap": _GAP}
+)
 _RUSSIAN_TRUNK = re.compile(rb"8(?:[ -]|\xc2\xa0)?\(?[3489]\d\d\)?")
 _SPACES = (b" ", b"\xc2\xa0")
 # fmt: off
