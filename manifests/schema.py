@@ -87,6 +87,10 @@ LINKED_PARENT = pa.field(
     pa.struct([("parent", pa.string()), ("start", pa.int32()), ("end", pa.int32())]),
 )
 
+# The licence of a document, or of a pair of image and text: an SPDX expression, or the words of
+# its row if they name none. Null: unknown. Only some stages have it.
+LICENCE = pa.field("licence", pa.string())
+
 # A page as an image file. Only stages that work with images have it.
 IMAGE = pa.field("image", pa.binary())
 # The letters of the image without blanks, and the pixel in the middle of each.
