@@ -91,4 +91,4 @@ def documents(
 
 def _patterns(inputs: Paths) -> tuple[str, ...]:
     several = (inputs,) if isinstance(inputs, str | os.PathLike) else inputs
-    return tuple(map(os.fspath, several))
+    return tuple(os.fspath(path) for path in several)
