@@ -171,12 +171,13 @@ def has_manifest(folder: str) -> bool:
     return storage.exists(storage.join(folder, MANIFEST))
 
 
-def read_manifest(folder: str, name: str = MANIFEST) -> Manifest:
+def read_manifest(folder: str | os.PathLike[str], name: str = MANIFEST) -> Manifest:
     """The manifest `name` of a folder.
 
     Raises InputError if there is none or it is damaged. Raises OtherVersion if another version of
     corpusmill wrote it in another form.
     """
+    folder = os.fspath(folder)
     path = storage.join(folder, name)
     if not storage.exists(path):
         raise InputError(

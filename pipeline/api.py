@@ -1,5 +1,6 @@
 """Run recipes and stages from a program: `corpusmill.run`, `run_stage` and `documents`."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,16 @@ from corpusmill.pipeline.placement import Placement, open_runner
 from corpusmill.pipeline.recipe import Recipe, Step, prepared
 from corpusmill.pipeline.run import run_recipe, run_step
 
+Path = str | os.PathLike[str]  # or a URL, as text
+Paths = Path | Iterable[Path]
+
 
 def run(
-    recipe: Recipe | str,
-    output: str,
+    recipe: Recipe | Path,
+    output: Path,
     *,
-    inputs: Iterable[str] = (),
-    assignments: Iterable[str] = (),
+    inputs: Paths = (),
+    assignments: str | Iterable[str] = (),
     runner: str = "auto",
     ray_address: str | None = None,
     workers: int | None = None,
@@ -38,7 +42,10 @@ def run(
     Returns one manifest for each group of steps that ran as one. Failed shards are in
     `Manifest.quarantined`. Raises CorpusmillError.
     """
-    found = prepared(recipe, list(assignments), _patterns(inputs))
+    output = os.fspath(output)
+    recipe = recipe if isinstance(recipe, Recipe) else os.fspath(recipe)
+    changes = [assignments] if isinstance(assignments, str) else list(assignments)
+    found = prepared(recipe, changes, _patterns(inputs))
     with open_runner(output, Placement(runner, ray_address, workers, ray_gpus)) as work:
         return run_recipe(
             found, output, work, on_done or (lambda _folder, _manifest: None), replace
@@ -47,9 +54,9 @@ def run(
 
 def run_stage(
     verb: str,
-    output: str,
+    output: Path,
     *,
-    inputs: Iterable[str] = (),
+    inputs: Paths = (),
     settings: Mapping[str, Any] | None = None,
     runner: str = "auto",
     ray_address: str | None = None,
@@ -62,13 +69,14 @@ def run_stage(
     verb: a shipped stage, or `module:Class` of your own. settings: as in a recipe, e.g.
     {"families": ["c4"]}. The others are as for `run`.
     """
+    output = os.fspath(output)
     step = Step(verb, default_name(verb), (), dict(settings or {}))
     with open_runner(output, Placement(runner, ray_address, workers, ray_gpus)) as work:
         return run_step(step, _patterns(inputs), output, work, replace)
 
 
 def documents(
-    folder: str, columns: Sequence[str] | None = None, *, excluded: bool = False
+    folder: Path, columns: Sequence[str] | None = None, *, excluded: bool = False
 ) -> Iterator[pa.Table]:
     """A finished stage's documents as Arrow tables, one for each row group, in the order of shards.
 
@@ -81,5 +89,6 @@ def documents(
         yield from read_parquet(artifact, list(columns) if columns is not None else None)
 
 
-def _patterns(inputs: Iterable[str]) -> tuple[str, ...]:
-    return (inputs,) if isinstance(inputs, str) else tuple(inputs)
+def _patterns(inputs: Paths) -> tuple[str, ...]:
+    several = (inputs,) if isinstance(inputs, str | os.PathLike) else inputs
+    return tuple(os.fspath(path) for path in several)

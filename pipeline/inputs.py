@@ -152,7 +152,8 @@ def _measure(paths: list[str], folder: str, runner: Runner) -> list[Artifact]:
     if unknown:
         size = sum(stats[path].st_size for path in unknown if path in stats)
         sizes = f", {size_text(size)}" if size else ""  # of remote files it is not known yet
-        display.current().say(f"hashing {len(unknown):,} input files{sizes}")
+        files = "file" if len(unknown) == 1 else "files"
+        display.current().say(f"hashing {len(unknown):,} input {files}{sizes}")
     found.update(zip(unknown, runner.map(_hashed, unknown), strict=True))
     record: dict[str, list[object]] = {
         path: [stat.st_size, stat.st_mtime_ns, found[path].digest] for path, stat in stats.items()

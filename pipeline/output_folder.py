@@ -37,6 +37,8 @@ def refuse_output(there: StageFolder, inputs: Iterable[str], replace: bool) -> N
     folder = there.path
     refuse_unwritable(folder)
     for path in inputs:
+        if not path.strip():
+            raise InputError("an input is empty", "name a file, a folder or a glob")
         # `refuse_files` checks the files of a glob.
         if not finding.is_glob(path):
             _refuse_overlap(folder, path)

@@ -19,6 +19,7 @@ from corpusmill.manifests.receipt import Receipt
 from corpusmill.pipeline.runner import InlineRunner, R, Runner, T
 from corpusmill.pipeline.task import Failure, Task
 
+KINDS = ("auto", "ray", "inline")
 INLINE_BYTES = 64 << 20  # a pass that reads less runs in this process
 INLINE_ENGINE_BYTES = 1 << 20  # the same if a model writes or scores text, which takes longer
 
@@ -39,6 +40,14 @@ class Placement:
     workers: int | None = None
     gpus: int = 0
     max_hours: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise RecipeError(
+                f"there is no runner {self.kind!r}", f"take one of {', '.join(KINDS)}"
+            )
+        if self.workers is not None and self.workers < 1:
+            raise RecipeError(f"workers is {self.workers}", "give at least 1, or None for all")
 
 
 @contextmanager

@@ -82,12 +82,12 @@ class Recipe:
         return found[0]
 
 
-def load_recipe(path: str) -> Recipe:
+def load_recipe(path: str | os.PathLike[str]) -> Recipe:
     """Read a recipe and check its shape. `build_stage` checks the settings of stages.
 
     Raises RecipeError, which names the file, the key and what to do.
     """
-    path = resolve_data(path)
+    path = resolve_data(os.fspath(path))
     try:
         document = parse_yaml(storage.read_bytes(path).decode())
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ Numbers come from the manifests. Histograms, sites and examples come from sample
 
 import base64
 import hashlib
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -39,12 +40,13 @@ from corpusmill.report.sections.training import Training, trainings
 from corpusmill.report.templating import environment, style
 
 
-def write_report(root: str, price_per_hour: float | None = None) -> str:
+def write_report(root: str | os.PathLike[str], price_per_hour: float | None = None) -> str:
     """Write `<root>/report.html`. Returns its path.
 
     price_per_hour: of one hour of one worker, for the cost at the top. Raises InputError if `root`
     holds no finished stage.
     """
+    root = os.fspath(root)
     path = storage.join(root, "report.html")
     storage.write_bytes(path, render(root, price_per_hour).encode())
     return path

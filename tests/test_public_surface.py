@@ -74,6 +74,36 @@ def test_one_stage_is_run_with_settings_of_its_own(made):
         corpusmill.run_stage("extract", str(made / "none"), settings={"min_text_char": 0})
 
 
+def test_paths_may_be_pathlib_paths(made):
+    out = made / "paths"
+    recipe, data = made / "recipe.yaml", made / "in.jsonl"
+    corpusmill.run(recipe, out, inputs=data, assignments="extract.languages=[]")
+    corpusmill.run_stage("dedup", made / "copies", inputs=[out / "filter"])
+    assert corpusmill.read_manifest(out / "filter").totals[0].kept == 2
+    assert sum(table.num_rows for table in corpusmill.documents(out / "filter")) == 2
+    assert corpusmill.open(out).stages == ["extract", "filter"]
+    assert [row.kept for row in corpusmill.inspect(out)] == [3, 2]
+    assert corpusmill.verify(out).problems == []
+    assert corpusmill.diff(out, out)[0].state == "same"
+    (row,) = corpusmill.sample(out / "filter", count=1)
+    assert corpusmill.trace(out, row["id"]).id == row["id"]
+    assert corpusmill.write_report(out) == str(out / "report.html")
+    assert corpusmill.load_recipe(recipe) == corpusmill.load_recipe(str(recipe))
+    with pytest.raises(corpusmill.CorpusmillError, match="URL"):
+        corpusmill.domains(out)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"runner": "spark"}, "there is no runner 'spark'"), ({"workers": 0}, "workers is 0")],
+)
+def test_a_runner_that_cannot_be_is_refused(made, options, said):
+    data = str(made / "in.jsonl")
+    with pytest.raises(corpusmill.CorpusmillError, match=said):
+        corpusmill.run_stage("extract", str(made / "never"), inputs=data, **options)
+    assert not (made / "never").exists()
+
+
 def test_every_public_name_is_there_and_no_other():
     assert corpusmill.__all__ == sorted(corpusmill._HOMES)
     for name in corpusmill.__all__:

@@ -6,6 +6,7 @@ run: `kept`, or the reason of its exclusion.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -65,11 +66,15 @@ class StageDifference:
         return "; ".join(parts) or "nothing that the manifests name"
 
 
-def diff(first: str, second: str, documents: bool = True) -> list[StageDifference]:
+def diff(
+    first: str | os.PathLike[str], second: str | os.PathLike[str], documents: bool = True
+) -> list[StageDifference]:
     """Compare two runs, or two folders of one stage. documents: also find which ones moved.
 
     Raises InputError if a folder holds no finished stage, or both have no stage in common.
     """
+    first = os.fspath(first)
+    second = os.fspath(second)
     before, after = _by_name(first), _by_name(second)
     if len(before) == len(after) == 1:  # two folders of one stage may have any names
         after = dict(zip(before, after.values(), strict=True))

@@ -5,6 +5,7 @@ blend takes copies of them. Only narrow columns are read, one row group at a tim
 the number of sites.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -75,8 +76,9 @@ class Sites:
         }
 
 
-def domains(root: str) -> Sites:
+def domains(root: str | os.PathLike[str]) -> Sites:
     """The sites of a run, or of one stage. Raises InputError if its documents have no URLs."""
+    root = os.fspath(root)
     way = way_of_documents(finished_stages(root))
     if not way:
         raise InputError(

@@ -1,5 +1,6 @@
 """What a run did, in numbers: one row a stage. It reads manifests and receipts, no documents."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,9 +157,9 @@ def _digest_now(path: str) -> str | None:
         return None  # `verify` reports it
 
 
-def inspect(root: str) -> list[StageRow]:
+def inspect(root: str | os.PathLike[str]) -> list[StageRow]:
     """The rows of `funnel(root)`."""
-    return funnel(root).rows
+    return funnel(os.fspath(root)).rows
 
 
 def stage_rows(manifest: Manifest, below: bool = False) -> list[StageRow]:

@@ -1,5 +1,6 @@
 """A run in a notebook: its stages, and their documents as Arrow, Polars or pandas."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def open_run(root: str) -> "OpenRun":
+def open_run(root: str | os.PathLike[str]) -> "OpenRun":
     """Open the output of a run, or one stage's folder.
 
     Raises InputError if it holds no finished stage.
     """
+    root = os.fspath(root)
     return OpenRun(root, {storage.name_of(item.folder): item for item in finished_stages(root)})
 
 

@@ -4,6 +4,7 @@ The draw takes the rows with the smallest hashes of id and seed. So the same see
 documents, whatever the shards, and a stricter condition gives a part of the same draw.
 """
 
+import os
 from typing import Any
 
 from corpusmill.manifests.errors import CorpusmillError, InputError
@@ -19,7 +20,7 @@ _SHOWN = (
 
 
 def sample(
-    folder: str,
+    folder: str | os.PathLike[str],
     where: str = "",
     count: int = 20,
     seed: int = 0,
@@ -33,6 +34,7 @@ def sample(
     holds no finished stage, and CorpusmillError, which lists the columns, if the condition cannot
     be used.
     """
+    folder = os.fspath(folder)
     import duckdb
 
     manifest = _stage_at(folder)

@@ -5,6 +5,7 @@ column. It follows a synthetic document to its parent, or to both parents.
 """
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,13 +69,14 @@ class Trace:
         }
 
 
-def trace(root: str, document: str) -> Trace:
+def trace(root: str | os.PathLike[str], document: str) -> Trace:
     """Follow a document.
 
     document: its id, the beginning of its id (at least 6 characters), or its URL. If no stage at
     `root` has it, those that they were made from are searched. Raises InputError if no document
     matches, or several do.
     """
+    root = os.fspath(root)
     if len(document) < 6:
         raise InputError(
             f"{document!r} is too short for an id", "give at least its first 6 characters"

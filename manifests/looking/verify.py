@@ -13,6 +13,7 @@ A failed check becomes a problem in the list. The other checks go on.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -54,11 +55,12 @@ class Verdict:
     remarks: list[str] = field(default_factory=list)
 
 
-def verify(root: str) -> Verdict:
+def verify(root: str | os.PathLike[str]) -> Verdict:
     """Check `root`: a run's output or one stage's folder.
 
     Raises InputError if `root` holds no stage.
     """
+    root = os.fspath(root)
     found = find_stages(root)
     problems = list(map(str, found.damaged))
     problems += [

@@ -18,6 +18,8 @@ from corpusmill.stages.extract.links import Written
 Extractor = Literal["main_content", "union", "resiliparse", "justext", "trafilatura"]
 Comments = Literal["drop", "keep"]
 
+# Characters that show nothing by themselves. Editors of pages leave paragraphs of them.
+UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2800\ufeff \n"
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]+")
 _LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
 _TRAILING_SPACE = re.compile(r"[^\S\n]+\n")

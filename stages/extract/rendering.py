@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
+from corpusmill.stages.extract.html import UNSEEN
 from corpusmill.stages.extract.page.numbering import mark_of
 from corpusmill.stages.extract.page.page import (
     BEGIN,
@@ -46,8 +47,6 @@ _LANGUAGES = (
     "vim vue wasm wat xaml xhtml xml xquery xslt yaml yml zig zsh"
 )
 LANGUAGES: Final = frozenset(_LANGUAGES.split())
-# Characters that show nothing by themselves. Editors of pages leave paragraphs of them.
-UNSEEN: Final = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2800\ufeff \n"
 
 
 def rendered(

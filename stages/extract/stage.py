@@ -283,9 +283,7 @@ class Extract(MapStage):
             raise _Drop("http.mime", f"mime={record['mime']}{but}")
 
     def _check_length(self, text: str) -> None:
-        from corpusmill.stages.extract.rendering import UNSEEN  # numba is slow to import
-
-        if all(character in UNSEEN or character.isspace() for character in text):
+        if all(character in html.UNSEEN or character.isspace() for character in text):
             raise _Drop("page.empty", "characters=0")
         if len(text) < self.min_text_chars:
             raise _Drop("page.too_short", f"characters={len(text)} < {self.min_text_chars}")

@@ -92,6 +92,12 @@ def test_an_empty_output_is_refused(out, output):
         stage("extract", "crawl", output)
 
 
+@pytest.mark.parametrize("given", ["", " "])
+def test_an_empty_input_is_refused(out, given):
+    with pytest.raises(CorpusmillError, match="an input is empty"):
+        stage("extract", given, "out/extract")
+
+
 def test_an_output_that_can_only_be_read_is_refused(out):
     with pytest.raises(CorpusmillError, match="http://localhost:1/x can be read only"):
         stage("extract", "crawl", "http://localhost:1/x")

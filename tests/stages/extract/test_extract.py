@@ -96,6 +96,7 @@ def test_an_excluded_row_keeps_who_it_was(tmp_path):
         (answer(page("")), "page.empty", "characters=0"),
         (answer(b""), "page.empty", "characters=0"),
         (answer(b" \n ", Content_Type="text/plain"), "page.empty", "characters=0"),
+        (answer("\u200b \u2060".encode(), Content_Type="text/plain"), "page.empty", "characters=0"),
         (answer(page("77 - 1234567 - 99999")), "language.below_threshold", None),
     ],
 )
