@@ -212,7 +212,6 @@ def _facts(clauses: Sequence[str], width: int) -> Iterator[_Fact]:
                 if stems[beside] and stems[beside] != stems[place]
             }
             beside = frozenset(map(names_of.bare, words[max(0, place - 1) : place + 2]))
-            near = frozenset(
-                stem for stem, at in around.items() if abs(at - place) <= _RIGHT_BESIDE
-            )
+            first, last = max(0, place - _RIGHT_BESIDE), place + _RIGHT_BESIDE
+            near = frozenset(stems[first : last + 1]) - {"", stems[place]}
             yield _Fact((names_of.bare(word), is_number), place, number, around, near, beside)
