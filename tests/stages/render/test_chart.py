@@ -13,7 +13,7 @@ from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.model_files import local_path
 from corpusmill.stages.render.chart import Charts, chart
 from corpusmill.stages.render.fonts import sized
-from corpusmill.stages.render.page import Paper, draw_look
+from corpusmill.stages.render.look import Paper, draw_look
 from corpusmill.stages.render.stage import Render, chart_pages
 from PIL import Image
 from tokenizers import Tokenizer
