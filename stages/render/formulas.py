@@ -32,7 +32,7 @@ TEXT = re.compile(r"\\(?:text\w*|mbox|hbox|math\w+|operatorname\*?)\s*\{[^{}]*\}
 PROSE = re.compile(r"[^\W\d_]{2,}[,;]?\s+[^\W\d_]{2,}")
 PRICE = re.compile(r"\d[\d.,]*[\s/–-]{0,2}[^\W\d_]{3,}")
 SUM = re.compile(r"\d.*[-+=*/(x]", re.DOTALL)  # `$20 x 5 =$ 100`
-FOREIGN = re.compile(r"[`\"]|(?<![\\\d])%")  # code, comments of TeX
+FOREIGN = re.compile(r"[`\"]|=!|(?<![\\\d])%")  # code, comments of TeX
 KEYWORD = re.compile(r"(?:Author|Date|Header|Id|Log|Name|Revision|Source|State)\b")  # of CVS
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 SIGN = re.compile(r"[\\^_=<>+]")

@@ -155,9 +155,9 @@ def _fitting(
 ) -> Iterator[Word]:
     """The words of a block. One that is wider than a line is cut, its formulas are source."""
     if not block.formulas:
-        for match in WORD.finditer(text, begin, block.end):
-            start = match.start()
-            for piece, place, needed in _pieces(match.group(), start, width, block.kind, measure):
+        for plain in WORD.finditer(text, begin, block.end):
+            word, at = plain.group(), plain.start()
+            for piece, place, needed in _pieces(word, at, width, block.kind, measure):
                 yield Word(piece, place, place + len(piece), needed)
         return
     waiting = [span for span in reversed(block.formulas) if span.start >= begin]
@@ -173,9 +173,9 @@ def _fitting(
                 rest = REST.match(text, span.end, block.end)
                 at = rest.end() if rest else span.end
         if inside:
-            word = _with_formulas(text, start, at, inside, block.kind, measure)
-            if word.width <= width:
-                yield word
+            whole = _with_formulas(text, start, at, inside, block.kind, measure)
+            if whole.width <= width:
+                yield whole
                 continue
             at = match.end()
         for piece, place, needed in _pieces(match.group(), start, width, block.kind, measure):

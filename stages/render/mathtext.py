@@ -19,7 +19,7 @@ from corpusmill.stages.render.tex import UnknownError, dialect
 from PIL import Image
 
 if TYPE_CHECKING:
-    from matplotlib.ft2font import FT2Font
+    from matplotlib.ft2font import FT2Font, GlyphIndexType
     from matplotlib.mathtext import VectorParse
     from PIL import ImageDraw
 
@@ -87,7 +87,7 @@ def row(source: str, style: str, display: bool) -> Formula:
         raise UnknownError(source) from error
     glyphs = tuple(
         Glyph(
-            font.fname,
+            str(font.fname),
             size / EM,
             chr(code),
             float(x) / EM,
@@ -122,7 +122,7 @@ def _parser(style: str) -> "Callable[[str], VectorParse]":
 @contextmanager
 def _strict() -> Iterator[None]:
     """Settings of the user's own plots change nothing, and warnings about glyphs are errors."""
-    import matplotlib
+    import matplotlib as mpl
 
     warnings: list[str] = []
 
@@ -130,21 +130,21 @@ def _strict() -> Iterator[None]:
         warnings.append(record.getMessage())
         return False
 
-    log = logging.getLogger("matplotlib.mathtext")
-    keys = ("mathtext.default", "mathtext.fallback")
-    own = {key: matplotlib.rcParams[key] for key in keys}
+    log, now, usual = logging.getLogger("matplotlib.mathtext"), mpl.rcParams, mpl.rcParamsDefault
+    own = now["mathtext.default"], now["mathtext.fallback"]
     log.addFilter(note)
-    matplotlib.rcParams.update({key: matplotlib.rcParamsDefault[key] for key in keys})
+    now["mathtext.default"] = usual["mathtext.default"]
+    now["mathtext.fallback"] = usual["mathtext.fallback"]
     try:
         yield
     finally:
-        matplotlib.rcParams.update(own)
+        now["mathtext.default"], now["mathtext.fallback"] = own
         log.removeFilter(note)
     if warnings:
         raise UnknownError(warnings[0])
 
 
-def _meaning(font: "FT2Font", code: int, index: int) -> str:
+def _meaning(font: "FT2Font", code: int, index: "GlyphIndexType") -> str:
     """Of the old Computer Modern fonts the names of glyphs say it, of others the code."""
     letter = chr(code)
     if font.family_name.startswith("cm"):

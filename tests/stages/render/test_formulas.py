@@ -42,6 +42,7 @@ def test_formulas(text, expected):
         "$5 million (or $6 million in A$)",
         "$HOME/bin:$PATH and $(cat file)$ and $(job-name)-$(index)",
         'pattern="^a$",pattern="$b"',
+        'set "$year=!$"',
         "$Id$ $Revision: 1.3 $ $Format:%H$",
         "`echo $x` costs `$y`",
         "the $AAPL and $MSFT shares ($AAPL,$MSFT)",
