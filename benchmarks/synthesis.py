@@ -18,9 +18,12 @@
 - `offline`: the stage against `vllm.LLM`, vLLM's own class for work offline, with the requests of
   `engine`. `offline_ratio`, `offline_tokens_s`.
 - `speculation`: `rephrase` of all documents by the tiny model, without and with guesses of copied
-  spans (`--ngram`). `speculation_ratio`, `accepted_share` of the guessed tokens.
+  spans (`--ngram`). `speculation.ratio`, `speculation.accepted_share` of the guessed tokens.
+- `speculation_routed`: the same with the prompts of each document's level.
+- `speculation_lost`: the same with `--model`. Random weights copy nothing, so this is what guesses
+  cost. `speculation_routed.ratio`, `speculation_lost.ratio` and so on.
 
-The engines of `offline` and `speculation` start together and take turns
+The engines of `offline` and of speculation start together and take turns
 (`benchmarks/synthesis_sides.py`). Each has a cache of `--cache-gib`, the tiny model 10 at most.
 
 One vLLM engine is started for `engine` and `order`. Its prefix cache is emptied before each
@@ -52,6 +55,7 @@ from benchmarks.synthesis_sides import FREE_SHARE, Side, end, measured  # noqa: 
 from benchmarks.synthesis_vllm import SHAPES, Counting, Rows, Tally  # noqa: E402
 
 TINY_CACHE_GIB = 10
+SPECULATION = {"speculation", "speculation_routed", "speculation_lost"}
 
 
 def row_of(name: str, tally: Tally) -> None:
@@ -135,21 +139,22 @@ def sides_of(options: argparse.Namespace, rows: Rows, parts: set[str], work: Pat
             Side("vllm.LLM", "offline", settings, rows),
             Side("pipeline", "stage", settings, rows),
         ]
-    if "speculation" in parts:
-        tiny = argparse.Namespace(**{**vars(options), "model": "tiny", "fp8": False})
-        (work / "tiny").mkdir()
-        settings = settings_of(tiny, rows, work / "tiny")
-        rephrase = dict.fromkeys(settings.routes, settings.routes["low"])
-        settings = settings.model_copy(update={"routes": rephrase})
+    tiny = argparse.Namespace(**{**vars(options), "model": "tiny", "fp8": False})
+    for part in sorted(parts & SPECULATION):
+        (work / part).mkdir()
+        lost = part == "speculation_lost"
+        settings = settings_of(options if lost else tiny, rows, work / part)
+        if part == "speculation":
+            rephrase = dict.fromkeys(settings.routes, settings.routes["low"])
+            settings = settings.model_copy(update={"routes": rephrase})
+        cache = options.cache_gib if lost else min(options.cache_gib, TINY_CACHE_GIB)
         settings = with_arguments(
-            settings,
-            kv_cache_memory_bytes=min(options.cache_gib, TINY_CACHE_GIB) << 30,
-            disable_log_stats=False,
+            settings, kv_cache_memory_bytes=cache << 30, disable_log_stats=False
         )
         guessing = with_arguments(settings, speculative_config=speculation(options.ngram))
         found += [
-            Side("without guesses", "stage", settings, rows),
-            Side("with guesses", "stage", guessing, rows),
+            Side(f"{part}, without guesses", "stage", settings, rows),
+            Side(f"{part}, with guesses", "stage", guessing, rows),
         ]
     return found
 
@@ -177,14 +182,16 @@ def sides_part(
     if {"vllm.LLM", "pipeline"} <= set(speeds):
         figures["offline_tokens_s"] = round(speeds["vllm.LLM"])
         figures["offline_ratio"] = round(speeds["pipeline"] / speeds["vllm.LLM"], 3)
-    if {"without guesses", "with guesses"} <= set(speeds):
-        figures["speculation_ratio"] = round(speeds["with guesses"] / speeds["without guesses"], 3)
+    for part in sorted(parts & SPECULATION):
+        without, with_ = f"{part}, without guesses", f"{part}, with guesses"
+        if not {without, with_} <= set(speeds):
+            continue
         guessed, right = (
-            sum(getattr(tally, of) for tally in tallies["with guesses"])
-            for of in ("guessed", "accepted")
+            sum(getattr(tally, of) for tally in tallies[with_]) for of in ("guessed", "accepted")
         )
-        figures["guessed_tokens"] = guessed
-        figures["accepted_share"] = round(right / guessed, 3) if guessed else None
+        figures[f"{part}.ratio"] = round(speeds[with_] / speeds[without], 3)
+        figures[f"{part}.guessed_tokens"] = guessed
+        figures[f"{part}.accepted_share"] = round(right / guessed, 3) if guessed else None
     return figures
 
 
@@ -192,11 +199,11 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Run the parts and print their rows. Returns the figures of the last line."""
     parts = set(options.parts.split(","))
     figures: dict[str, Any] = {}
-    if parts & {"engine", "order", "offline", "speculation", "openai"}:
+    if parts & {"engine", "order", "offline", "openai", *SPECULATION}:
         rows = bare_engine.documents(options.documents, options.most)
         print("| | requests | tokens in | from cache | tokens out | s | tokens out/s | driver MB |")
         print("|---|---|---|---|---|---|---|---|", flush=True)
-    if parts & {"offline", "speculation"}:
+    if parts & {"offline", *SPECULATION}:
         (work / "sides").mkdir()
         figures |= sides_part(options, rows, parts, work / "sides")
     if parts & {"engine", "order", "openai"}:

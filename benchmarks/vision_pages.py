@@ -59,9 +59,14 @@ class HeldOutPage:
 
 
 def read(path: str) -> tuple[Rows, Rows]:
-    """The documents of a Parquet file: (for training, held out)."""
+    """The documents of a Parquet file, mixed: (for training, held out).
+
+    Files are often sorted by source, and some steps take the first documents.
+    """
     sides: tuple[Rows, Rows] = ([], [])
-    for row in pq.read_table(path, columns=["id", "text", "source"]).to_pylist():
+    rows = pq.read_table(path, columns=["id", "text", "source"]).to_pylist()
+    random.Random(0).shuffle(rows)
+    for row in rows:
         sides[is_held_out(row["id"], HELD_OUT)].append(row)
     return sides
 

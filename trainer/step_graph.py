@@ -178,11 +178,13 @@ class StepGraph:
         before.wait_stream(aside)
         torch.cuda.empty_cache()  # what the pass had cannot serve the graph
         graph = torch.cuda.CUDAGraph()
+        random = torch.cuda.get_rng_state()
         # Other threads copy batches meanwhile, which the stricter modes take for mistakes.
         try:
             with torch.cuda.graph(graph, capture_error_mode="relaxed"):
                 loss = self._plain(memory)
         except RuntimeError as error:
+            _replace_generator(random)
             raise CorpusmillError(
                 f"the step cannot be captured as a CUDA graph ({str(error).splitlines()[0]})",
                 "set cuda_graph to false",
@@ -201,6 +203,17 @@ class StepGraph:
     def _forget(self) -> None:
         for parameter in self._parameters:
             parameter.grad = None
+
+
+def _replace_generator(state: Tensor) -> None:
+    """Give the current GPU a generator of random numbers in this state.
+
+    A capture that fails leaves the old one waiting for the capture's end, and it raises when asked.
+    """
+    device = torch.cuda.current_device()
+    fresh = torch.Generator(torch.device("cuda", device))
+    fresh.set_state(state)
+    torch.cuda.default_generators[device].graphsafe_set_state(fresh.graphsafe_get_state())
 
 
 def _memory() -> tuple[int, int, int]:
