@@ -106,22 +106,30 @@ def row(source: str, style: str, display: bool) -> Formula:
 
 @cache
 def _parser(style: str) -> "Callable[[str], VectorParse]":
-    log = logging.getLogger("matplotlib")
-    level = log.level
-    log.setLevel(logging.ERROR)  # a home that cannot be written to is no news for the user
-    try:
-        from matplotlib.font_manager import FontProperties
-        from matplotlib.mathtext import MathTextParser
-    finally:
-        log.setLevel(level)
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.mathtext import MathTextParser
+
     parser = MathTextParser("path")
     font = FontProperties(size=EM, math_fontfamily=style)
     return lambda written: parser.parse(written, dpi=72, prop=font)
 
 
+@cache
+def _import_quietly() -> None:
+    """Import matplotlib. That its folder cannot be written to is no news for the user."""
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        import matplotlib.font_manager  # noqa: F401 - finds the fonts
+    finally:
+        log.setLevel(level)
+
+
 @contextmanager
 def _strict() -> Iterator[None]:
     """Settings of the user's own plots change nothing, and warnings about glyphs are errors."""
+    _import_quietly()
     import matplotlib as mpl
 
     warnings: list[str] = []
