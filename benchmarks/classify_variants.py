@@ -50,8 +50,17 @@ from corpusmill.classifiers.tokenising import Placed, tokenised  # noqa: E402
 from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
-from benchmarks.classify_encoders import SHAPES, own_words, texts_of, write_encoder  # noqa: E402
-from benchmarks.classify_gpu import CALL, CEILING, LENGTH, operations, seconds_of  # noqa: E402
+from benchmarks.classify_encoders import (  # noqa: E402
+    CALL,
+    CEILING,
+    LENGTH,
+    SHAPES,
+    operations,
+    own_words,
+    seconds_of,
+    texts_of,
+    write_encoder,
+)
 
 USUAL = 66
 Forward = Callable[[Packed], torch.Tensor]
@@ -239,10 +248,9 @@ def scorer_rows(folder: str, texts: list[str], mixed: list[str], device: str) ->
     measure("base", replayed=False)
     packer = measure("replayed")
     measure("the same, 66 texts a batch", USUAL)
-    for threads in (8, 12):
-        usual, tokenising.MOST_THREADS = tokenising.MOST_THREADS, threads
-        measure(f"the same, {threads} threads")
-        tokenising.MOST_THREADS = usual
+    for threads in (1, 4, 16):
+        with mock.patch.object(tokenising, "THREADS", threads):
+            measure(f"the same, {threads} threads")
     ready = dict(tokenised(packer.tokenizer, texts, LENGTH))
 
     def placed(_tokenizer: Any, distinct: Sequence[str], _max_tokens: int) -> Iterator[Placed]:

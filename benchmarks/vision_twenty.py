@@ -39,12 +39,13 @@ def sheet(images: Sequence[Image.Image]) -> Image.Image:
     """All images of one size in rows of `COLUMNS`, each below its number."""
     width, height = images[0].width + 4, images[0].height + LINE + 4
     rows = -(-len(images) // COLUMNS)
-    made = Image.new("L", (COLUMNS * width, rows * height), 255)
+    mode = "RGB" if any(image.mode == "RGB" for image in images) else "L"
+    made = Image.new(mode, (COLUMNS * width, rows * height), "white")
     pen = ImageDraw.Draw(made)
     for number, image in enumerate(images):
         x, y = number % COLUMNS * width + 2, number // COLUMNS * height
-        pen.text((x, y), str(number + 1), fill=0)
-        made.paste(image.convert("L"), (x, y + LINE))
+        pen.text((x, y), str(number + 1), fill="black")
+        made.paste(image.convert(mode), (x, y + LINE))
     return made
 
 

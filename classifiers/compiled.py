@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
 
 
@@ -18,10 +17,10 @@ class Compiled:
 
     fails: ClassVar[bool] = False
 
-    def __init__(self, function: Callable[..., Tensor]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         self._plain, self._compiled = function, torch.compile(function)
 
-    def __call__(self, *arguments: Any) -> Tensor:
+    def __call__(self, *arguments: Any) -> Any:
         if not Compiled.fails:
             try:
                 return self._compiled(*arguments)

@@ -45,6 +45,11 @@ class EncoderSettings(Settings):
     """
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: CUDA where there is a GPU, else the CPU."""
+    precision: Literal["plain", "fp8"] = "plain"
+    """On CUDA, plain is bfloat16. fp8 has the large products in 8 bits, for BERT and RoBERTa.
+
+    A CPU computes in float32 with both.
+    """
 
     def features(self) -> dict[str, Any]:
         """What a head and its encoder must agree on."""
@@ -62,7 +67,7 @@ def embed(settings: EncoderSettings, texts: Sequence[str]) -> Embeddings:
 
     loaded = load_encoder(settings, head=False)
     model = loaded.model
-    if texts and loaded.packs():
+    if texts and loaded.packs(settings):
         return loaded.packer(settings, settings.pooling).rows(texts)
 
     def pooled(inputs: dict[str, Any]) -> Any:
@@ -83,7 +88,7 @@ def grade(settings: EncoderSettings, texts: Sequence[str]) -> Scores:
     FineWeb-Edu's and Nemotron-CC's are such checkpoints.
     """
     loaded = load_encoder(settings, head=True)
-    if texts and loaded.packs():
+    if texts and loaded.packs(settings):
         return loaded.packer(settings, None).rows(texts)[:, 0]
 
     def logits(inputs: dict[str, Any]) -> Any:
@@ -169,18 +174,30 @@ class LoadedEncoder:
     device: str
     packers: "dict[tuple[Any, ...], Packer]" = field(default_factory=dict)
 
-    def packs(self) -> bool:
-        """Whether texts run packed, on a GPU. If not, they run in padded batches."""
+    def packs(self, settings: EncoderSettings) -> bool:
+        """Whether texts run packed, on a GPU. If not, they run in padded batches.
+
+        Raises ModelError if the settings want 8 bits and the texts cannot run packed.
+        """
         from corpusmill.classifiers.packed_batches import can_pack
 
-        return self.device == "cuda" and can_pack(self.model, self.tokenizer, self.device)
+        if self.device != "cuda":
+            return False
+        packs = can_pack(self.model, self.tokenizer, self.device)
+        if settings.precision == "fp8" and not packs:
+            raise ModelError(
+                f"the encoder {settings.encoder} cannot run in 8 bits here: that is for BERT, "
+                "RoBERTa and XLM-RoBERTa with a fast tokenizer",
+                "set precision to plain",
+            )
+        return packs
 
     def packer(self, settings: EncoderSettings, pooling: Pooling | None) -> "Packer":
         """The one for these settings. pooling: None for the grades of the model's own head."""
         from corpusmill.classifiers.packed_batches import Packer
 
         tokens = settings.batch_tokens or BATCH_TOKENS[self.device]
-        key = (pooling, settings.normalise, settings.max_tokens, tokens)
+        key = (pooling, settings.normalise, settings.max_tokens, tokens, settings.precision)
         if key not in self.packers:
             self.packers[key] = Packer(
                 self.model,
@@ -190,6 +207,7 @@ class LoadedEncoder:
                 max_tokens=settings.max_tokens,
                 batch_tokens=tokens,
                 device=self.device,
+                fp8=settings.precision == "fp8",
             )
         return self.packers[key]
 

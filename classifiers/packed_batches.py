@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from corpusmill.classifiers.encoder import Pooling, refuse_positions
+from corpusmill.classifiers.fp8 import refuse_fp8
 from corpusmill.classifiers.linear import Embeddings
 from corpusmill.classifiers.packed_encoder import (
     FIRST_POSITION,
@@ -18,6 +19,7 @@ from corpusmill.classifiers.packed_encoder import (
     PackedEncoder,
     packed,
 )
+from corpusmill.classifiers.packed_fp8 import Fp8Encoder
 from corpusmill.classifiers.replayed import Replayed
 from corpusmill.classifiers.tokenising import Placed, tokenised
 from torch import Tensor
@@ -32,9 +34,9 @@ class Packer:
     model: of transformers, in evaluation mode, on `device`; its head, which is small, is brought to
     float32, so that grades are not rounded to bfloat16. tokenizer: of transformers, with a backend
     of the tokenizers library. pooling, normalise: how a text gets its vector. None: it gets the
-    grade of the model's own head. batch_tokens: tokens of a batch, at most. replayed: batches of
-    full length by a CUDA graph. Raises ModelError if the model has fewer positions than
-    `max_tokens`.
+    grade of the model's own head. batch_tokens: tokens of a batch, at most. fp8: large products in
+    8 bits. replayed: batches of full length by a CUDA graph. Raises ModelError if the model has
+    fewer positions than `max_tokens`, or if it wants 8 bits and the GPU has none.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Packer:
         max_tokens: int,
         batch_tokens: int,
         device: str,
+        fp8: bool = False,
         replayed: bool = True,
     ) -> None:
         tokenizer("", truncation=True, max_length=max_tokens)  # the backend keeps these settings
@@ -56,7 +59,10 @@ class Packer:
         )
         self.model, self.padding = model, tokenizer.pad_token_id
         self.pooling, self.normalise = pooling, normalise
-        self.encoder = PackedEncoder(model.base_model, compiled=device == "cuda")
+        if fp8:
+            refuse_fp8(model.base_model, device)
+        kind = Fp8Encoder if fp8 else PackedEncoder
+        self.encoder: PackedEncoder = kind(model.base_model, compiled=device == "cuda")
         refuse_positions(max_tokens, self.encoder.most_tokens)
         self.max_tokens, self.batch_tokens, self.device = max_tokens, batch_tokens, device
         self.replayed = replayed and device == "cuda"

@@ -106,31 +106,34 @@ class PackedEncoder:
         self.padding: int | None = config.pad_token_id if by_padding else None
         first_position = 0 if self.padding is None else self.padding + 1
         self.most_tokens = config.max_position_embeddings - first_position
-        self._joined = [_joined(layer.attention.self) for layer in body.encoder.layer]
+        self._joined = [joined_map(layer.attention.self) for layer in body.encoder.layer]
 
     def pooled(self, batch: Packed, pooling: Pooling) -> Tensor:
         """One vector for each text, float32 [N, H]: the mean of its tokens, or its first token."""
-        x_TH = self._embeddings(self.body.embeddings, batch.ids, batch.positions)
-        *layers, last = zip(self.body.encoder.layer, self._joined, strict=True)
-        for layer, (weight, bias) in layers:
-            x_TH = self._layer(layer, weight, bias, x_TH, batch)
+        layers = len(self.body.encoder.layer)
         if pooling == "cls":
-            return self._first_tokens(last, x_TH, batch).float()
-        x_TH = self._layer(last[0], *last[1], x_TH, batch)
+            return self._first_tokens(self._through(batch, layers - 1), batch).float()
+        x_TH = self._through(batch, layers)
         if batch.length is not None:
             return x_TH.view(-1, batch.length, x_TH.shape[-1]).mean(1, dtype=torch.float32)
         return torch.segment_reduce(x_TH.float(), "mean", offsets=batch.starts.long(), unsafe=True)
 
-    def _layer(
-        self, layer: Any, weight: Tensor, bias: Tensor, x_TH: Tensor, batch: Packed
-    ) -> Tensor:
-        q, k, v = self._split(functional.linear(x_TH, weight, bias), 3)
-        attended = self._attend(q, k, v, batch, batch.starts)
-        return self._after(layer, x_TH, attended, self.joined_gelu)
+    def _through(self, batch: Packed, layers: int) -> Tensor:
+        """The tokens behind so many layers, [T, H]."""
+        x_TH: Tensor = self._embeddings(self.body.embeddings, batch.ids, batch.positions)
+        for layer, joined in zip(self.body.encoder.layer[:layers], self._joined, strict=False):
+            attended = self._attended(functional.linear(x_TH, *joined), batch)
+            x_TH = self._after(layer, x_TH, attended, self.joined_gelu)
+        return x_TH
 
-    def _first_tokens(self, last: Any, x_TH: Tensor, batch: Packed) -> Tensor:
+    def _attended(self, joined_T3H: Tensor, batch: Packed) -> Tensor:
+        """From query, key and value of all tokens, [T, 3H], to [T, H]."""
+        q, k, v = self._split(joined_T3H, 3)
+        return self._attend(q, k, v, batch, batch.starts)
+
+    def _first_tokens(self, x_TH: Tensor, batch: Packed) -> Tensor:
         """The last layer's output for the first token of each text, [N, H]."""
-        layer, (weight, bias) = last
+        layer, (weight, bias) = self.body.encoder.layer[-1], self._joined[-1]
         width = x_TH.shape[-1]
         first_NH = x_TH[batch.starts[:-1]]
         (q,) = self._split(functional.linear(first_NH, weight[:width], bias[:width]), 1)
@@ -179,7 +182,7 @@ def _attend_one_by_one(
     return torch.cat(found).flatten(1)
 
 
-def _joined(attention: Any) -> tuple[Tensor, Tensor]:
+def joined_map(attention: Any) -> tuple[Tensor, Tensor]:
     """Weight [3H, H] and bias [3H] of query, key and value."""
     parts = (attention.query, attention.key, attention.value)
     return (

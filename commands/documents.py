@@ -100,7 +100,7 @@ def sample(
     whole: Annotated[bool, typer.Option("--whole", help="Print whole texts.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, all columns.")] = False,
 ) -> None:
-    """Show documents of a stage that a condition holds for. Drawn by a seed."""
+    """Show some documents of a stage. Drawn by a seed from those that --where chooses."""
     from corpusmill.manifests.looking.sample import sample as sample_of
     from corpusmill.manifests.looking.sample import sample_text
 

@@ -9,8 +9,8 @@ USER_ERROR, QUARANTINED, NOT_VERIFIED, TIME_UP, INTERRUPTED = 2, 3, 4, 5, 130
 EXIT_CODES = {
     0: "done",
     1: "an error in corpusmill itself; please report it",
-    USER_ERROR: "a mistake, a full disk, a store that is down; the message says what to do",
-    QUARANTINED: "done, but shards are quarantined; also of verify, if all else holds",
+    USER_ERROR: "a wrong input, a full disk, a store that is down; the message says what to do",
+    QUARANTINED: "done, but some shards failed (quarantined); also what verify says of such a run",
     NOT_VERIFIED: "verify found problems",
     TIME_UP: "the time of --max-hours is up; the same command goes on",
     INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command goes on",

@@ -4,6 +4,7 @@ Every other stage gets its verb from `stages.plain_stage`.
 """
 
 import json
+import math
 from collections.abc import Callable
 from typing import Annotated
 
@@ -99,10 +100,16 @@ def blend(
     typer.echo("\n".join(forecast_remarks(found)))
 
 
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("it must be a finite number")
+    return value
+
+
 def _positive(value: float | None) -> float | None:
     if value == 0:
         raise typer.BadParameter("it must be more than 0")
-    return value
+    return _finite(value)
 
 
 def with_estimate(verb: str) -> Callable[..., None]:
@@ -139,7 +146,8 @@ def with_estimate(verb: str) -> Callable[..., None]:
             ),
         ] = None,
         price: Annotated[
-            float | None, typer.Option(min=0, help="For --estimate: of one GPU for an hour.")
+            float | None,
+            typer.Option(min=0, callback=_finite, help="For --estimate: of one GPU for an hour."),
         ] = None,
         like: Annotated[
             str | None,

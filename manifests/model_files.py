@@ -20,10 +20,11 @@ from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import InputError, ModelError
 from corpusmill.manifests.package_data import package_file
 
+TOKENIZER, TOKENIZER_SETTINGS = "tokenizer.json", "tokenizer_config.json"
 # All that a tokenizer's folder may hold.
 TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
+    TOKENIZER,
+    TOKENIZER_SETTINGS,
     "special_tokens_map.json",
     "added_tokens.json",
     "chat_template.jinja",

@@ -87,6 +87,10 @@ LINKED_PARENT = pa.field(
     pa.struct([("parent", pa.string()), ("start", pa.int32()), ("end", pa.int32())]),
 )
 
+# The licence of a document, or of a pair of image and text: an SPDX expression, or the words of
+# its row if they name none. Null: unknown. Only some stages have it.
+LICENCE = pa.field("licence", pa.string())
+
 # A page as an image file. Only stages that work with images have it.
 IMAGE = pa.field("image", pa.binary())
 # The letters of the image without blanks, and the pixel in the middle of each.
@@ -103,8 +107,11 @@ FAILED_PREFIX = "error_"
 
 
 def extended(*fields: pa.Field, of: pa.Schema = DOCUMENT) -> pa.Schema:
-    """The schema `of`, then the declared `fields`. A field that `of` already has is not added."""
-    return pa.schema([*of, *(field for field in fields if field.name not in of.names)])
+    """The schema `of`, then the declared `fields`. A name comes once: its first field counts."""
+    first: dict[str, pa.Field] = {}
+    for field in (*of, *fields):
+        first.setdefault(field.name, field)
+    return pa.schema(list(first.values()))
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

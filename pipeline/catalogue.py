@@ -143,7 +143,7 @@ STAGES: dict[str, Entry] = {
         "Train a Mamba-2/attention/FFN hybrid on token shards.",
     ),
     "export": Entry(
-        "corpusmill.stages.export.stage:Export", "Write the model as transformers and vLLM load it."
+        "corpusmill.stages.export.stage:Export", "Write the model for transformers and vLLM."
     ),
     "evaluate": Entry(
         "corpusmill.stages.evaluate.stage:Evaluate",

@@ -100,17 +100,19 @@ def estimate_remarks(found: Estimate, like: str | None = None) -> list[str]:
     """Lines below the table: hours and cost, and what they rest on. like: as in `estimate_step`."""
     lines = [f"{found.documents:,} documents; {found.sampled:,} of them were looked at"]
     lines += [remark for line in found.lines for remark in line.remarks]
+    if not any(line.requests for line in found.lines):
+        return [*lines, "the model has nothing to answer"]
     if found.hours is None or found.gpu_hours is None:
         also = "" if like else ", or --like with a finished run"
         lines.append(f"for hours, give --tokens-per-second{also}")
     else:
-        speed = f"{found.output_tokens_per_second:,.0f} output tokens/s each"
+        speed = f"{_number(found.output_tokens_per_second or 0)} output tokens/s each"
         lines.append(
             f"{_hours(found.hours)} on {_gpus(found.gpus)}, "
-            f"{_small(found.gpu_hours, '.3g')} GPU hours ({speed})"
+            f"{_small(found.gpu_hours, _number(found.gpu_hours))} GPU hours ({speed})"
         )
     if found.cost is not None:
-        lines.append(f"cost: {_small(found.cost, '.2f')}")
+        lines.append(f"cost: {_small(found.cost, f'{found.cost:,.2f}')}")
     guesses: dict[str, list[str]] = {}
     for line in found.lines:
         if not line.from_run:
@@ -122,12 +124,17 @@ def estimate_remarks(found: Estimate, like: str | None = None) -> list[str]:
 
 
 def _hours(hours: float) -> str:
-    return "under a minute" if hours < 1 / 60 else f"{hours:,.3g} hours"
+    return "under a minute" if hours < 1 / 60 else f"{_number(hours)} hours"
 
 
-def _small(value: float, form: str) -> str:
-    return "under 0.01" if 0 < value < 0.01 else f"{value:,{form}}"
+def _number(value: float) -> str:
+    """Three digits, or more before the point: 12,346, 0.12."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _small(value: float, written: str) -> str:
+    return "under 0.01" if 0 < value < 0.01 else written
 
 
 def _gpus(number: float) -> str:
-    return "1 GPU" if number == 1 else f"{number:g} GPUs"
+    return "1 GPU" if number == 1 else f"{_number(number)} GPUs"

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,6 +23,26 @@ from corpusmill.pipeline.task import Task
 
 PASS = "work/pass.json"
 _POLL_SECONDS = 0.5
+
+
+def part_of(record: Mapping[str, Any], size: int) -> float:
+    """The part of a shard that is done, below 1. record: a worker's progress file. size: in bytes.
+
+    A worker that asks a model has read its shard before the first answer. It has done nothing yet.
+    """
+    if record["total"]:
+        part = record["done"] / record["total"]
+    elif record["unit"] and not record["done"]:
+        part = 0.0
+    else:
+        part = record["read"] / size
+    return float(min(part, 0.99))
+
+
+def note_of(record: Mapping[str, Any]) -> str:
+    """How far a shard is in its own units. Empty if it does not know how many there are."""
+    total = record["total"]
+    return f"{record['done']:,}/{total:,} {record['unit']}" if total else ""
 
 
 class Meter:
@@ -72,15 +92,10 @@ class Meter:
             size = self._sizes.get(record["shard"], 0)
             if not size:
                 continue
-            if record["total"]:
-                part = record["done"] / record["total"]
-                note = f"{record['done']:,}/{record['total']:,} {record['unit']}"
-            elif record["unit"] and not record["done"]:  # it waits for a first answer
-                part = 0.0
-            else:
-                part = record["read"] / size
+            note = note_of(record) or note
+            if not record["total"]:
                 rows += record["done"] if record["unit"] == "documents" else 0
-            size_now += int(size * min(part, 0.99))
+            size_now += int(size * part_of(record, size))
         return Progress(
             title=self._title,
             shards=len(self._sizes),

@@ -12,6 +12,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.listed import Listed, list_input
 from corpusmill.manifests.manifest import Manifest, Parent
+from corpusmill.manifests.schema import LINKED
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
 from corpusmill.pipeline import display
@@ -40,7 +41,8 @@ from corpusmill.pipeline.recipe import (
     texts,
 )
 from corpusmill.pipeline.runner import Runner
-from corpusmill.stages.contract import Inputs, MapStage
+from corpusmill.stages.columns.linked import refuse_to_edit_pairs
+from corpusmill.stages.contract import Account, Inputs, MapStage
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def run_recipe(
             "needs none",
             "remove it, or remove the `input:` of the step that should read it",
         )
+    _refuse_edited_pairs(planned)
     display.current().say(f"{recipe.name}: checking settings, models and inputs")
     for item in planned:
         _check(item, runner.here, [other.folder for other in planned])
@@ -164,6 +167,21 @@ def _plan(
         replace=replace,
     )
     return Planned(group, job, patterns, named, folder_of)
+
+
+def _refuse_edited_pairs(planned: list[Planned]) -> None:
+    """Raises RecipeError if a step would edit texts of the pairs that come from `link`."""
+    folders: set[str] = set()
+    for item in planned:
+        pairs = not folders.isdisjoint(item.patterns)
+        for step, stage in zip(item.group.steps, item.job.stage.fused, strict=True):
+            if pairs:
+                refuse_to_edit_pairs(stage, step.name)
+            # Where a row ends once, it keeps its columns. A sample of labels has its own.
+            keeps = stage.account is Account.ONE_TO_ONE and entry_of(step.verb).passes_on
+            pairs = LINKED in stage.adds() or (pairs and keeps)
+        if pairs:
+            folders.add(item.folder)
 
 
 def _check(planned: Planned, here: bool, made: list[str] | None = None) -> None:

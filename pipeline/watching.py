@@ -19,7 +19,7 @@ from corpusmill.manifests.receipt import Receipt, scan_receipts
 from corpusmill.manifests.shard import progress_folder
 from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 from corpusmill.pipeline.lease import Holder, holder_of
-from corpusmill.pipeline.progress import PASS
+from corpusmill.pipeline.progress import PASS, note_of, part_of
 
 
 class State(StrEnum):
@@ -139,12 +139,9 @@ def _add_pass(found: StageState, receipts: list[Receipt]) -> None:
             found.kept += receipt.counts[-1].kept
             found.size += receipt.counts[-1].text_bytes
     for record in _progress(found.folder):
-        size = sizes.get(record.get("shard"), 0)
-        total = record.get("total")
-        part = record["done"] / total if total else (record.get("read") or 0) / (size or 1)
-        finished += int(size * min(part, 0.99))
-        if total:
-            found.note = f"{record['done']:,}/{total:,} {record['unit']}"
+        if size := sizes.get(record["shard"], 0):
+            finished += int(size * part_of(record, size))
+            found.note = note_of(record) or found.note
     found.part = min(1.0, finished / whole)
 
 

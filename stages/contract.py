@@ -137,6 +137,7 @@ class Stage(Settings):
     name: the verb. version: raise it when the same settings give other bytes. account: what becomes
     of a row. unit: what its account counts. free_settings: keys (nested ones with dots) that decide
     no byte of the output, such as a server's address. A run goes on with other values of them.
+    leaves_texts_if: what makes a stage that `edits_texts` leave them alone. Empty: nothing does.
     """
 
     name: ClassVar[str]
@@ -145,6 +146,7 @@ class Stage(Settings):
     account: ClassVar[Account] = Account.ONE_TO_ONE
     unit: ClassVar[str] = "documents"
     free_settings: ClassVar[tuple[str, ...]] = ()
+    leaves_texts_if: ClassVar[str] = ""
 
     @property
     def fused(self) -> "tuple[Stage, ...]":
@@ -159,6 +161,12 @@ class Stage(Settings):
     def adds(self) -> tuple[pa.Field, ...]:
         """The columns that the stage adds to the document schema."""
         return ()
+
+    def edits_texts(self) -> bool:
+        """Whether it changes the column `text`. It then refuses pairs, whose second text it does
+        not see (`stages.columns.linked`).
+        """
+        return False
 
     def depends_on(self) -> str:
         """What decides the output besides the settings: digests of models and prompts.

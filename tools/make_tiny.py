@@ -81,7 +81,8 @@ def make_text(options: argparse.Namespace) -> None:
 def make_tokenizer(options: argparse.Namespace) -> None:
     from corpusmill.prompts import loader
     from corpusmill.stages.engines import chat
-    from corpusmill.stages.tokenizer.stage import Tokenizer, tokenizer_files, train_bpe
+    from corpusmill.stages.tokenizer.bpe import tokenizer_files, train_bpe
+    from corpusmill.stages.tokenizer.stage import Tokenizer
     from corpusmill.tools import pairs
 
     prompt = loader.load(PROMPT)

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import torch
 from corpusmill.manifests.errors import ModelError
+from corpusmill.manifests.model_files import TOKENIZER
 from corpusmill.trainer.importing import load_pretrained, refuse_other_shape
 from corpusmill.trainer.model import HybridModel, text_parameters
-
-TOKENIZER = "tokenizer.json"
-MEND = "set average_with to an export of the language model before its last training"
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """folder: the language model before. share: its part of each weight, between 0 and 1."""
+    """folder: the language model before. share: its part of each weight, between 0 and 1. mend:
+    what to do if it does not fit.
+    """
 
     folder: Path
     share: float
+    mend: str = ""
 
 
 @torch.no_grad()
@@ -35,8 +36,8 @@ def average(model: HybridModel, earlier: Earlier, tokenizer_folder: Path) -> Non
     try:
         refuse_other_shape(earlier.folder, model.config)
     except ModelError as error:
-        raise ModelError(error.what, MEND) from error
-    _refuse_other_tokenizer(earlier.folder, tokenizer_folder)
+        raise ModelError(error.what, earlier.mend) from error
+    _refuse_other_tokenizer(earlier, tokenizer_folder)
     with torch.device("meta"):
         before = HybridModel(model.config)
     before.to_empty(device="cpu")
@@ -48,18 +49,18 @@ def average(model: HybridModel, earlier: Earlier, tokenizer_folder: Path) -> Non
         parameter.lerp_(weights[name], earlier.share)
 
 
-def _refuse_other_tokenizer(before: Path, now: Path) -> None:
-    """Raises ModelError if a token of before has another id now, if both folders tell."""
+def _refuse_other_tokenizer(earlier: Earlier, now: Path) -> None:
+    """Raises ModelError if a token of the model before has another id now, if both folders tell."""
     from tokenizers import Tokenizer
 
-    files = [folder / TOKENIZER for folder in (before, now)]
+    files = [folder / TOKENIZER for folder in (earlier.folder, now)]
     if not all(file.exists() for file in files):
         return
     old, new = (Tokenizer.from_file(str(file)).get_vocab() for file in files)
     moved = [token for token, number in old.items() if new.get(token) != number]
     if moved:
         raise ModelError(
-            f"the model in {before} has another tokenizer than {now}: {len(moved)} tokens have "
-            f"another id or none, {min(moved)!r} among them",
-            MEND,
+            f"the model in {earlier.folder} has another tokenizer than {now}: {len(moved)} tokens "
+            f"have another id or none, {min(moved)!r} among them",
+            earlier.mend,
         )

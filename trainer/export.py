@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import torch
 from corpusmill.manifests.errors import ModelError
-from corpusmill.manifests.model_files import TOKENIZER_FILES
+from corpusmill.manifests.model_files import TOKENIZER, TOKENIZER_FILES, TOKENIZER_SETTINGS
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.averaging import Earlier, average
 from corpusmill.trainer.model import HybridModel
@@ -35,8 +35,6 @@ from torch import Tensor
 ALWAYS_FP32 = ("A_log", "D", "dt_bias")
 LAYER_TYPES = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
 TIME_STEP_MIN = 1e-9
-TOKENIZER_JSON = "tokenizer.json"
-SETTINGS = "tokenizer_config.json"
 SPECIAL = ("bos_token", "eos_token", "pad_token")
 
 
@@ -112,7 +110,7 @@ def write_model(
     for name in TOKENIZER_FILES:
         if (tokenizer_folder / name).exists():
             shutil.copyfile(tokenizer_folder / name, output_folder / name)
-    _name_special_tokens(output_folder / SETTINGS, facts)
+    _name_special_tokens(output_folder / TOKENIZER_SETTINGS, facts)
     return output_folder
 
 
@@ -199,14 +197,14 @@ def read_facts(folder: Path) -> TokenizerFacts:
     """
     from tokenizers import Tokenizer
 
-    path = folder / TOKENIZER_JSON
+    path = folder / TOKENIZER
     if not path.exists():
         raise ModelError(
-            f"{folder} holds no {TOKENIZER_JSON}",
+            f"{folder} holds no {TOKENIZER}",
             "give the tokenizer folder that the pack stage used",
         )
     tokenizer = Tokenizer.from_file(str(path))
-    named = _settings(folder / SETTINGS)
+    named = _settings(folder / TOKENIZER_SETTINGS)
     ids: list[int | None] = []
     for key in SPECIAL:
         token = named.get(key)

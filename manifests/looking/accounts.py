@@ -74,7 +74,7 @@ def _check_outputs(manifest: Manifest) -> Iterator[str]:
 def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[str]:
     """Whether the stage read every document of the stages before it."""
     read = _files_read(manifest, receipts)
-    known: dict[str, Artifact] = {}
+    known: dict[_File, Artifact] = {}
     for parent in manifest.parents:
         there = StageFolder(parent.path)
         try:
@@ -82,14 +82,17 @@ def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[s
                 continue  # a raw file, or changed since, which another check reports
         except InputError:
             continue  # another check reports it
-        files = {storage.absolute(file.path): file for file in there.manifest.documents()}
-        if not files.keys() & read.keys():
+        files = there.manifest.documents()
+        if not read.keys() & {_identity(file) for file in files}:
             continue  # it read a model or a tokenizer, no documents
-        known.update(files)
-        for path in sorted(files.keys() - read.keys()):
-            yield f"{manifest.folder}: no shard read {path}; {_AGAIN}"
+        known.update((_identity(file), file) for file in files)
+        seen: Counter[_File] = Counter()
+        for file in sorted(files, key=lambda file: file.path):
+            seen[_identity(file)] += 1
+            if seen[_identity(file)] > read[_identity(file)]:
+                yield f"{manifest.folder}: no shard read {storage.absolute(file.path)}; {_AGAIN}"
     if manifest.totals and read and read.keys() <= known.keys():
-        rows = sum(known[path].rows * times for path, times in read.items())
+        rows = sum(known[file].rows * times for file, times in read.items())
         counted = manifest.totals[0].rows_in
         if rows != counted:
             yield (
@@ -98,13 +101,26 @@ def _check_inputs(manifest: Manifest, receipts: Sequence[Receipt]) -> Iterator[s
             )
 
 
-def _files_read(manifest: Manifest, receipts: Sequence[Receipt]) -> Counter[str]:
+_File = tuple[str, str]  # name and digest
+
+
+def _identity(file: Artifact) -> _File:
+    """What a file keeps if its folder is moved. Shards that are not made again after a move have
+    receipts that name the folder of before.
+    """
+    return file.path.rsplit("/", 1)[-1], file.digest
+
+
+def _files_read(manifest: Manifest, receipts: Sequence[Receipt]) -> Counter[_File]:
     """How often each input file from outside was read by a shard that counts."""
     within = storage.absolute(manifest.folder) + "/"
     names = {total.stage for total in manifest.totals}
-    found: Counter[str] = Counter()
+    found: Counter[_File] = Counter()
     for receipt in receipts:
         if any(counts.stage in names for counts in receipt.counts):
-            paths = (storage.absolute(artifact.path) for artifact in receipt.inputs)
-            found.update(path for path in paths if not path.startswith(within))
+            found.update(
+                _identity(file)
+                for file in receipt.inputs
+                if not storage.absolute(file.path).startswith(within)
+            )
     return found

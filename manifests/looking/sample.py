@@ -12,7 +12,10 @@ from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.stage_folder import StageFolder, stage_folders
 
 EXCERPT = 400  # characters
-_SHOWN = ("url", "language", "n_tokens", "quality", "level", "prompt", "stage", "reason", "detail")
+_SHOWN = (
+    *("url", "language", "licence", "n_tokens", "quality", "level", "prompt"),
+    *("stage", "reason", "detail"),
+)
 
 
 def sample(

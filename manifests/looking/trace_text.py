@@ -102,6 +102,8 @@ def _place(origin: dict[str, Any]) -> str:
 def _value(value: object) -> str:
     if isinstance(value, list):
         return f"[{len(value)}]"
+    if isinstance(value, bytes):  # an image file
+        return f"{len(value):,} bytes"
     if isinstance(value, dict) and "url" in value:  # a linked document
         return str(value["url"])
     return f"{value:.4g}" if isinstance(value, float) else str(value)

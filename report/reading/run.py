@@ -95,3 +95,14 @@ class Run:
         """The stages of this run that `stage` read."""
         places = [parent.path for parent in stage.manifest.parents]
         return [self.by_place[place] for place in places if place in self.by_place]
+
+    def ancestors(self, stage: StageView) -> list[StageView]:
+        """The stages of this run that `stage` was made from, directly or not."""
+        found: dict[str, StageView] = {}
+        waiting = self.parents(stage)
+        while waiting:
+            before = waiting.pop()
+            if before.place not in found:
+                found[before.place] = before
+                waiting += self.parents(before)
+        return list(found.values())

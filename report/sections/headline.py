@@ -34,9 +34,7 @@ def headline(
     found = Headline([], [], _warnings(run))
     if chains:
         _add_documents(found, run, chains)
-    if tokens := _tokens(run):
-        found.cards.append(tokens)
-        found.sentences.append(f"The corpus holds {tokens.value} tokens ({tokens.note}).")
+    _add_tokens(found, run)
     _add_synthesis(found, run)
     for training in trainings:
         _add_loss(found, training)
@@ -94,15 +92,30 @@ def _add_loss(found: Headline, training: Training) -> None:
     found.sentences.append(f"The model's loss on {kind} is {loss:.2f} nats a token.")
 
 
-def _tokens(run: Run) -> Card | None:
-    """Tokens of the last stage that counts them: pack, else blend, else any other."""
+def _add_tokens(found: Headline, run: Run) -> None:
+    """Tokens of the last verb that counts them: pack, else blend, else any other.
+
+    Several steps of a verb are not added up, as they may hold the same documents. Those that
+    another one was made from are left out.
+    """
     for verb in ("pack", "blend", "classify", "dedup", "filter", "extract"):
-        stages = run.of(verb)
-        tokens = sum(row.tokens for stage in stages for row in stage.rows)
-        if tokens:
-            size = sum(row.text_bytes for stage in stages for row in stage.rows)
-            return Card("tokens out", f"{tokens:,}", f"{size_text(size)}, in {verb}")
-    return None
+        counted = [(sum(row.tokens for row in stage.rows), stage) for stage in run.of(verb)]
+        counted = [(tokens, stage) for tokens, stage in counted if tokens]
+        if not counted:
+            continue
+        earlier = {before.place for _, stage in counted for before in run.ancestors(stage)}
+        last = [(tokens, stage) for tokens, stage in counted if stage.place not in earlier]
+        said = []
+        for tokens, stage in sorted(last, key=lambda item: -item[0]):
+            size = size_text(sum(row.text_bytes for row in stage.rows))
+            found.cards.append(Card("tokens out", f"{tokens:,}", f"{size}, in {stage.name}"))
+            said.append(f"{stage.name} holds {tokens:,} tokens ({size})")
+        found.sentences.append(
+            f"The corpus holds {found.cards[-1].value} tokens ({found.cards[-1].note})."
+            if len(said) == 1
+            else f"{_listed(said)}."
+        )
+        return
 
 
 def _inputs(run: Run, chains: list[Chain]) -> str:

@@ -1,4 +1,4 @@
-"""Tokens and documents by source, level, kind and language."""
+"""Tokens and documents by source, level, kind, language and licence."""
 
 import json
 from collections import Counter
@@ -57,7 +57,7 @@ def shares(run: Run, chains: list[Chain]) -> list[Shares]:
     ]
     found.append(_kinds(run))
     if chains:
-        found.append(_languages(chains[0].stages[-1]))
+        found += [_by_value(chains[0].stages[-1], name) for name in ("language", "licence")]
     return [item for item in found if item is not None and item.parts]
 
 
@@ -114,16 +114,18 @@ def _kinds(run: Run) -> Shares | None:
     return None
 
 
-def _languages(stage: StageView, most: int = 12) -> Shares | None:
+def _by_value(stage: StageView, column: str, most: int = 12) -> Shares | None:
+    """Documents by a column. None if no row has a value there."""
     sample = stage.kept
-    if "language" not in sample.table.column_names:
+    values = sample.column(column)
+    if not any(values):
         return None
-    counted = Counter(str(name or "not known") for name in sample.column("language"))
+    counted = Counter(str(value or "not known") for value in values)
     parts = [Part(name, round(rows * sample.weight)) for name, rows in counted.most_common(most)]
     if others := counted.total() - sum(rows for _, rows in counted.most_common(most)):
         parts.append(Part(f"{len(counted) - most} others", round(others * sample.weight)))
     note = "" if sample.is_whole else f"from {sample.table.num_rows:,} of {sample.rows:,} rows"
-    return Shares("language", stage.name, parts, note)
+    return Shares(column, stage.name, parts, note)
 
 
 def clusters(stage: StageView) -> list[tuple[str, int]]:

@@ -63,7 +63,7 @@ class SmallRuns(GlobalStage):
         return self.train.step_count(0) * self.train.batch_size * self.train.sequence_length
 
     def depends_on(self) -> str:
-        return self.gauge.depends_on()
+        return self.gauge.gauge_depends_on()
 
     def task_inputs(self) -> Mapping[str, tuple[str, ...]]:
         """The files of what is measured, as named inputs."""

@@ -67,7 +67,7 @@ def labelled(planned: PlannedRow, model: str) -> Finished:
     annotation["prompt_tokens"] = answer.n_prompt_tokens or len(request.token_ids)
     annotation["output_tokens"] = answer.n_output_tokens
     read = planned.segments[0].n_tokens
-    result = usable(answer, prompt, document["text"][start:end], read, request.seed)
+    result = usable(answer, prompt, [document["text"][start:end]], read, request.seed)
     if isinstance(result, Rejection):
         return Finished(row, rejection=result)
     found = {column(name): value for name, value in json.loads(result).items()}

@@ -33,7 +33,7 @@ class Annotate(AskingStage):
     """Grade a sample of documents with a language model, as targets for `classify-train`."""
 
     name: ClassVar[str] = "annotate"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     account: ClassVar[Account] = Account.ONE_TO_ONE
 
     prompt: str = "educational"

@@ -1,18 +1,14 @@
 """The licence of a program file: from its SPDX tag, the text at its top, or its repository.
 
-Licences are SPDX expressions (spdx.org/licenses). An expression is permissive if it can be met with
-permissive licences alone: of `A OR B` one is enough, of `A AND B` both are needed. Where a text
-names several licences, all of them hold, unless it says that one may choose.
-
-The permissive list follows that of The Stack (Kocetkov et al. 2022, arXiv 2211.15533): licences
-with few conditions on who copies, changes and distributes the code.
+Licences are SPDX expressions (`stages.licences`). Where a text names several licences, all of them
+hold, unless it says that one may choose.
 """
 
 import re
-from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from corpusmill.stages.code.licence_names import identifier, is_unknown
+from corpusmill.stages.licences.expressions import JOINED, LONGEST_EXPRESSION, named
+from corpusmill.stages.licences.names import identifier, is_unknown
 from corpusmill.stages.readers.record import all_of
 
 _LATER_IN_SENTENCE: Final = r"(?:[^.]|\.(?! )){0,120}?"
@@ -79,15 +75,11 @@ _CHOICE = re.compile(
     r"|\b(under either|choose between|your choice of|alternatively, (you|this|the))\b"
     rf"{_LATER_IN_SENTENCE}\b(licen[cs]|distributed\b|terms\b|l?gpl|mit\b|bsd\b|apache\b)"
 )
-LONGEST_EXPRESSION: Final = 400
-MOST_BRACKETS: Final = 20
 _TAG = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})")
 _AFTER_TAG = re.compile(r"""\s*(\*/|-->|\*\)|\}\}?|["'#;%].*|--.*)\s*$""")
 _MARKS = re.compile(
     r"^[ \t]*(?:#+|//+!?|/\*+|\*+/?|--+|;+|%+|<!--|\"\"\"|'''|\{-|dnl\b|rem\b)?", re.M
 )
-_OPERATOR = re.compile(r"(\s+(?:AND|OR|WITH)\s+|[()])")
-_TERM = re.compile(r"\s*(\(|\)|[A-Za-z0-9.+-]+(?::[A-Za-z0-9.+-]+)?)")
 
 
 class Licence(NamedTuple):
@@ -117,64 +109,13 @@ def licence_of(text: str, repository: str | None) -> Licence:
 def expression(said: str) -> str | None:
     """The SPDX expression for what people say of a repository. None if they say nothing.
 
-    It may join common names, as in `MIT License AND Apache 2.0`.
+    It may join common names, as in `MIT License AND Apache 2.0`, or be a whole licence text.
     """
     said = said.strip()
-    if is_unknown(said):
-        return None
-    if len(said) > LONGEST_EXPRESSION:
+    words = len(said.split()) > 1 and not is_unknown(said) and not JOINED.search(said)
+    if len(said) > LONGEST_EXPRESSION or (words and identifier(said) is None):
         return _named_in(said[:HEAD_CHARACTERS]) or said[:LONGEST_EXPRESSION]
-    if re.search(r"\s(AND|OR|WITH)\s", said):
-        return "".join(_as_term(part) for part in _OPERATOR.split(said))
-    return identifier(said) or (_named_in(said) if len(said.split()) > 1 else None) or said
-
-
-def is_permissive(licence: str, permissive: Collection[str]) -> bool:
-    """Whether the expression can be met with these licences alone. False for what is no expression.
-
-    An exception (`WITH`) only adds permissions, so it changes nothing.
-    """
-    terms, end = [], 0
-    if len(licence) > LONGEST_EXPRESSION or licence.count("(") > MOST_BRACKETS:
-        return False
-    while licence[end:].strip():
-        found = _TERM.match(licence, end)
-        if not found:
-            return False
-        terms.append(found[1])
-        end = found.end()
-    known = {name.lower() for name in permissive}
-    value, left = _any(terms, known)
-    return value and not left
-
-
-def _any(terms: list[str], known: set[str]) -> tuple[bool, list[str]]:
-    value, terms = _every(terms, known)
-    while terms and terms[0].upper() == "OR":
-        other, terms = _every(terms[1:], known)
-        value = value or other
-    return value, terms
-
-
-def _every(terms: list[str], known: set[str]) -> tuple[bool, list[str]]:
-    value, terms = _one(terms, known)
-    while terms and terms[0].upper() == "AND":
-        other, terms = _one(terms[1:], known)
-        value = value and other
-    return value, terms
-
-
-def _one(terms: list[str], known: set[str]) -> tuple[bool, list[str]]:
-    """One licence or a bracket. What is none of them is not permissive, and ends the reading."""
-    if not terms:
-        return False, ["?"]
-    first, rest = terms[0], terms[1:]
-    if first == "(":
-        value, rest = _any(rest, known)
-        return (value, rest[1:]) if rest[:1] == [")"] else (False, ["?"])
-    if rest and rest[0].upper() == "WITH":
-        rest = rest[2:]
-    return first.removesuffix("+").lower() in known, rest
+    return named(said)
 
 
 def _named_in(text: str) -> str | None:
@@ -188,11 +129,3 @@ def _named_in(text: str) -> str | None:
     if named and _CHOICE.search(plain):
         return " OR ".join(sorted(named))
     return all_of(sorted(named))
-
-
-def _as_term(part: str) -> str:
-    """A part of an expression, with the identifier for a common name."""
-    name = identifier(part)
-    if not name:
-        return part
-    return f"({name})" if " OR " in name else name

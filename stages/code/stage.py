@@ -17,23 +17,24 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, conform, extended
+from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, LICENCE, conform, extended
 from corpusmill.stages.code.families import FAMILY, RULES
 from corpusmill.stages.code.files import language_of
-from corpusmill.stages.code.licence_names import PERMISSIVE
-from corpusmill.stages.code.licences import Licence, expression, is_permissive, licence_of
+from corpusmill.stages.code.licences import Licence, expression, licence_of
 from corpusmill.stages.code.measure import STATISTICS, generated_mark, measure
 from corpusmill.stages.code.syntax import parser_version, syntax_error
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import sandbox
 from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
+from corpusmill.stages.licences.expressions import is_permissive
+from corpusmill.stages.licences.names import PERMISSIVE
 from corpusmill.stages.readers import ReaderSettings
 from pydantic import Field, PositiveInt, model_validator
 
 FIELDS = (
     pa.field("path", pa.string()),
     pa.field("programming_language", pa.string()),
-    pa.field("licence", pa.string()),  # an SPDX expression
+    LICENCE,  # an SPDX expression
     pa.field("licence_found", pa.string()),  # tag, text or repository
     *(pa.field(f"code_{name}", pa.float32()) for name in STATISTICS),
     pa.field("failed_rules", pa.list_(pa.string())),
@@ -51,7 +52,7 @@ class Code(MapStage):
     """Read program files and keep licensed, handwritten ones that parse."""
 
     name: ClassVar[str] = "code"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()

@@ -37,6 +37,10 @@ class Decontaminate(DecontaminateSettings, MapStage):
 
     name: ClassVar[str] = "decontaminate"
     reads: ClassVar[Reads] = Reads.DOCUMENTS
+    leaves_texts_if: ClassVar[str] = "set action to report"
+
+    def edits_texts(self) -> bool:
+        return self.action != "report"
 
     def adds(self) -> tuple[pa.Field, ...]:
         masks = (CUTS, REMOVED_BYTES) if self.action == "mask" else ()
@@ -57,8 +61,8 @@ class Decontaminate(DecontaminateSettings, MapStage):
         """
         from corpusmill.stages.decontaminate.find import find_hits
 
-        if self.action != "report":
-            refuse_linked(table, self.name, "set action to report")
+        if self.edits_texts():
+            refuse_linked(table, self.name, self.leaves_texts_if)
         hits = find_hits(self, table["text"])
         table = with_column(
             table,

@@ -14,7 +14,8 @@ from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED
-from corpusmill.stages.dedup.resolve import COPIES, DECISIONS, EXACT_REASON
+from corpusmill.stages.dedup.gather import COPIES
+from corpusmill.stages.dedup.resolve import DECISIONS, EXACT_REASON
 from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
 from corpusmill.stages.shuffle.row_groups import home_of, node_range, read_range
 

@@ -1,9 +1,8 @@
-"""The second half of dedup: from candidate clusters to decisions (the passes gather and
-resolve).
+"""From candidate clusters to decisions (the pass resolve). `gather` has brought their texts.
 
-Equal texts need no check: one of them stands for all, and only one of each shard travels. Any
-other document is removed only if its true Jaccard similarity with the document that stays
-reaches the threshold. Similarity is that of the shingle sets.
+Equal texts need no check: one of them stands for all. Any other document is removed only if its
+true Jaccard similarity with the document that stays reaches the threshold. Similarity is that of
+the shingle sets.
 """
 
 from dataclasses import dataclass, replace
@@ -12,25 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.columns.strings import joined
-from corpusmill.stages.columns.table import with_column
-from corpusmill.stages.dedup.components import CLUSTERS, partition_of_node
 from corpusmill.stages.dedup.earlier import EARLIER, fall_to_earlier
-from corpusmill.stages.dedup.match import EXACT, clustered
+from corpusmill.stages.dedup.gather import MEMBERS, first_equal, ranking
 from corpusmill.stages.dedup.settings import DedupSettings
-from corpusmill.stages.dedup.synthetic import columns_of, compared_texts, parent_hashes
-from corpusmill.stages.shuffle.row_groups import (
-    UNBOUNDED,
-    home_of,
-    node_range,
-    read_range,
-    run_starts,
-    write_by_node,
-    write_by_partition,
-)
+from corpusmill.stages.shuffle.row_groups import UNBOUNDED, read_range, run_starts, write_by_node
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,30 +25,6 @@ if TYPE_CHECKING:
 
     Rows = npt.NDArray[np.int64]
 
-MEMBERS = (
-    pa.schema(  # one row per distinct text of a candidate cluster and shard, sorted by partition
-        [
-            pa.field("partition", pa.uint32(), nullable=False),
-            pa.field("component", pa.uint64(), nullable=False),
-            pa.field("node", pa.uint64(), nullable=False),
-            pa.field("id", pa.string(), nullable=False),
-            # The 128-bit hash of the whole text.
-            pa.field("exact_high", pa.uint64(), nullable=False),
-            pa.field("exact_low", pa.uint64(), nullable=False),
-            # Of a synthetic row; it is part of the row's exact hash and of its keys.
-            pa.field("parent", pa.uint64(), nullable=False),
-            pa.field("documents", pa.int32(), nullable=False),  # of the shard that have this text
-            pa.field("text_bytes", pa.int64(), nullable=False),
-            pa.field("date", pa.string()),
-            pa.field("quality", pa.uint8()),
-            pa.field("text", pa.large_string()),  # as it is compared; null where nobody will
-        ]
-    )
-)
-# One row for each document that follows an equal one of its shard, sorted by node.
-COPIES = pa.schema(
-    [pa.field("node", pa.uint64(), nullable=False), pa.field("head", pa.uint64(), nullable=False)]
-)
 DECISIONS = pa.schema(  # one row for each removed text and each survivor, sorted by node
     [
         pa.field("node", pa.uint64(), nullable=False),
@@ -71,12 +34,6 @@ DECISIONS = pa.schema(  # one row for each removed text and each survivor, sorte
         pa.field("reason", pa.string()),  # null: stays
     ]
 )
-RANKING = {  # what decides within a cluster before the id does
-    "longest": [("text_bytes", "descending")],
-    "first": [],
-    "newest": [("date", "descending")],
-    "best_quality": [("quality", "descending")],
-}
 EXACT_REASON, FUZZY_REASON = "dedup.exact", "dedup.fuzzy"
 SHARED_REASON = "dedup.shared_part"
 BLOCK_BYTES = 64 << 20  # text of the clusters that are compared in one go; a cluster is never cut
@@ -100,50 +57,6 @@ class Fates:
     survivor_id: "npt.NDArray[np.object_]"
 
 
-def gather(settings: DedupSettings, partitions: int, shard: Shard) -> list[Counts]:
-    """Read one shard. Write `work/gather` (`MEMBERS`): the texts of its documents that are in
-    clusters.
-
-    Also write `work/copies` (`COPIES`): the documents that share one of these texts.
-    """
-    document, local, hashes, *clusters = shard.inputs
-    first, end = node_range(home_of(shard.name))
-    node, component = clustered(
-        shard,
-        local,
-        read_range(shard, clusters, "node", first, end, CLUSTERS).sort_by("node"),
-        first,
-    )
-    row = node - np.uint64(first)
-    wanted = {"newest": ["date"], "best_quality": ["quality"]}.get(settings.survivor, [])
-    exact = (
-        pa.concat_tables(shard.read(hashes)).take(pa.array(row))
-        if len(row)
-        else EXACT.empty_table()
-    )
-    found, begin = [], 0
-    for table in read_parquet(document, columns=columns_of(document, *wanted)) if len(row) else ():
-        start, stop = np.searchsorted(row, np.array([begin, begin + table.num_rows], np.uint64))
-        if stop > start:
-            rows = table.take(pa.array(row[start:stop] - np.uint64(begin)))
-            here = exact.slice(start, stop - start)
-            found.append(
-                _members(settings, rows, here, node[start:stop], component[start:stop], partitions)
-            )
-        begin += table.num_rows
-    members = pa.concat_tables([MEMBERS.empty_table(), *found])
-    members, copies = (
-        _heads(settings, members) if settings.exact else (members, COPIES.empty_table())
-    )
-    if partitions > 1:  # one partition's are in order as they are
-        members = members.take(pa.array(np.argsort(members["partition"].to_numpy(), kind="stable")))
-    with shard.parquet("work/gather", MEMBERS, row_group_bytes=UNBOUNDED, temporary=True) as output:
-        write_by_partition(output, members, partitions)
-    with shard.parquet("work/copies", COPIES, temporary=True) as output:
-        output.write(copies)
-    return []
-
-
 def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts]:
     """Read one partition of clusters. Write `work/resolve` (`DECISIONS`): who is removed for
     whom.
@@ -159,9 +72,9 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
     earlier = read_range(
         shard, shard.inputs[gathered:], "partition", partition, partition + 1, EARLIER
     ).sort_by("component")
-    order = _ranking(settings, members, [("component", "ascending")])
+    order = ranking(settings, members, [("component", "ascending")])
     texts, members = joined(members["text"]), members.drop_columns(["text"]).take(order)
-    twin = _first_equal(members) if settings.exact else np.arange(members.num_rows)
+    twin = first_equal(members) if settings.exact else np.arange(members.num_rows)
     decided = [DECISIONS.empty_table()]
     for start, stop in _blocks(members):
         block, equal = members.slice(start, stop - start), twin[start:stop] - start
@@ -185,75 +98,6 @@ def resolve(settings: DedupSettings, gathered: int, shard: Shard) -> list[Counts
     ) as output:
         write_by_node(output, pa.concat_tables(decided).sort_by("node"))
     return []
-
-
-def _members(
-    settings: DedupSettings,
-    rows: pa.Table,
-    exact: pa.Table,
-    node: "npt.NDArray[np.uint64]",
-    component: "npt.NDArray[np.uint64]",
-    partitions: int,
-) -> pa.Table:
-    parents = parent_hashes(rows)
-    texts = compared_texts(rows, settings)
-    columns = {
-        "partition": pa.array(partition_of_node(component, partitions)),
-        "component": pa.array(component),
-        "node": pa.array(node),
-        "id": rows["id"],
-        "exact_high": pa.array(exact["exact_high"].to_numpy() ^ parents),
-        "exact_low": pa.array(exact["exact_low"].to_numpy() ^ parents),
-        "parent": pa.array(parents),
-        "documents": pa.array(np.ones(len(node), np.int32)),
-        "text_bytes": pc.fill_null(pc.binary_length(rows["text"]), 0),
-        "text": texts if settings.fuzzy else pa.nulls(len(node), pa.large_string()),
-    }
-    for name in ("date", "quality"):
-        columns[name] = (
-            rows[name]
-            if name in rows.column_names
-            else pa.nulls(len(node), MEMBERS.field(name).type)
-        )
-    return pa.table([columns[name] for name in MEMBERS.names], names=MEMBERS.names).cast(MEMBERS)
-
-
-def _ranking(settings: DedupSettings, members: pa.Table, within: list[tuple[str, str]]) -> pa.Array:
-    """The order of the survivor rule. Ties go to the smallest id. Nulls come last in either
-    direction.
-    """
-    order = [*within, *RANKING[settings.survivor], ("id", "ascending")]
-    order += [("exact_high", "ascending"), ("exact_low", "ascending"), ("node", "ascending")]
-    return pc.sort_indices(members, sort_keys=order)
-
-
-def _first_equal(members: pa.Table) -> "Rows":
-    """For every member, the first one with the same text."""
-    high, low = members["exact_high"].to_numpy(), members["exact_low"].to_numpy()
-    order = np.lexsort((low, high))  # stable: equal ones stay in their order
-    starts = np.union1d(run_starts(high[order]), run_starts(low[order]))
-    first = np.empty(len(order), dtype=np.int64)
-    first[order] = np.repeat(order[starts], np.diff(starts, append=len(order)))
-    return first
-
-
-def _heads(settings: DedupSettings, members: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Of each text, the member that ranks first and the number of copies; and the others with
-    the head that they follow.
-
-    Both are sorted by node.
-    """
-    if len(np.unique(members["exact_high"].to_numpy())) == members.num_rows:
-        return members, COPIES.empty_table()
-    order = _ranking(settings, members, []).to_numpy()
-    first = np.empty(len(order), dtype=np.int64)
-    first[order] = order[_first_equal(members.drop_columns(["text"]).take(pa.array(order)))]
-    is_head = first == np.arange(len(first))
-    node = members["node"].to_numpy()
-    counts = pa.array(np.bincount(first, minlength=len(first)).astype(np.int32))
-    members = with_column(members, MEMBERS.field("documents"), counts)
-    copies = pa.table([node[~is_head], node[first[~is_head]]], schema=COPIES)
-    return members.filter(pa.array(is_head)), copies
 
 
 def _blocks(members: pa.Table) -> "list[tuple[int, int]]":

@@ -35,6 +35,7 @@ from corpusmill.manifests.receipt import Receipt
 from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.stage_folder import StageFolder
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.ranking import refuse_rule_without_column
 from corpusmill.stages.contract import (
     DOCUMENTS,
     GlobalStage,
@@ -52,9 +53,10 @@ from corpusmill.stages.dedup.earlier import (
     sign_earlier,
     write_signatures,
 )
+from corpusmill.stages.dedup.gather import MEMBERS, gather
 from corpusmill.stages.dedup.match import KEYS, match, sign
 from corpusmill.stages.dedup.remove import remove
-from corpusmill.stages.dedup.resolve import DECISIONS, MEMBERS, gather, resolve
+from corpusmill.stages.dedup.resolve import DECISIONS, resolve
 from corpusmill.stages.dedup.settings import CLUSTER_COLUMNS, DedupSettings
 from corpusmill.stages.shuffle.exchange import FilesFor, exchange, refuse_loss
 from corpusmill.stages.shuffle.row_groups import MOST_PARTITIONS, ROW_BITS, Sorted, home_of
@@ -89,6 +91,7 @@ class Dedup(DedupSettings, GlobalStage):
         return {"against": folders} if folders else {}
 
     def passes(self, inputs: Inputs) -> Passes:
+        refuse_rule_without_column(inputs.documents, "survivor", self.survivor)
         link_partitions = self.partitions or default_partitions(inputs.documents)
         partitions = self.partitions or key_partitions(inputs.documents)
         cut = f"partitions={partitions}"

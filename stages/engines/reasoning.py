@@ -1,114 +1,139 @@
 """Reasoning in an answer: text that a model writes for itself before it answers.
 
-Models mark it in many ways. Where the prompt already opens it, only its end is marked. Where a
-server strips special tokens, the marks of some models become words (`analysis`, `assistantfinal`).
+Models mark it in many ways, and new ones come every month. So marks are known by their form: a
+bracket and a word of thinking. Where the prompt already opens the reasoning, only its end is
+marked. Where a server strips special tokens, the marks of some models become words.
+
+A page may be about such marks. One that the passage has is the page's. All others are the model's.
 """
 
 import re
+from collections.abc import Iterator
 
-_TAGS = (
-    "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|seed:think|analysis"
-    "|longcat_think|chain_of_thought|cot|rationale|inner_monologue|inner_thoughts"
-    "|internal_monologue|internal_thoughts?|reasoning_content|reasoning_process"
-    "|think_process|thinking_process|thought_process|scratch_pad"
+_STEM = (
+    r"[\w:.-]{0,20}(?:think|thought|reason(?!able)|reflect|scratch[_-]?pad|monologue|deliberat"
+    r"|contemplat|brainstorm|rationale|chain[_-]of|step[_-]by[_-]step|(?<![a-z])cot(?![a-z]))"
+    r"[\w:.-]{0,20}"
+    r"|analysis|plan|planning|draft|working(?:[_-]?out)?|inner[_-]voice|internal"
 )
-_PAIRS = (
-    (rf"<[ \t]*({_TAGS})[ \t]*>", r"<[ \t]*/[ \t]*\1[ \t]*>"),
-    (r"\[(THINK)\]", r"\[/THINK\]"),
-    (r"◁(think)▷", r"◁/think▷"),
-    (r"<\|begin_of_(thought|thinking)\|>", r"<\|end_of_\1\|>"),
-    (r"<\|(?:START|BEGIN)_(THINKING)\|>", r"<\|END_THINKING\|>"),
-    (r"<\|(think|thinking)\|>", r"<\|/\1\|>"),
-    (r"<\|(inner)_prefix\|>", r"<\|inner_suffix\|>"),
-    (r"```(thinking|thought|reasoning)\n", r"\n```"),
-    (r"(Thinking)\.\.\.\n", r"\n\.\.\.done thinking\.\s*"),
-    (r"Here is my (thought process|thinking):", r"\nHere is my (?:response|answer):"),
-    (r"<unused94>(thought)?", r"<unused95>"),
-    (r"<\|channel>(thought)?", r"<channel\|>"),
-    (r"<[|｜](think)[|｜]>", r"<[|｜]/think[|｜]>"),
-    (r"<details (type)=\"reasoning\"[^>]*>", r"</details>"),
-)
-# Code of an answer, which may show such marks.
-_CODE = r"^[ \t]*(?P<ticks>`{3,}|~{3,})[^`\n]*\n.*?^[ \t]*(?P=ticks)[ \t]*$"
-_FENCED = re.compile(_CODE, re.DOTALL | re.MULTILINE)
-# Whichever begins first holds the other.
-_BLOCK_OR_CODE = re.compile(
-    "|".join(
-        rf"^[ \t]*{opening}.*?{closing}".replace(r"\1", rf"\{number}")
-        for number, (opening, closing) in enumerate(_PAIRS, 1)
-    )
-    + f"|(?P<code>{_CODE})",
-    re.DOTALL | re.IGNORECASE | re.MULTILINE,
-)
-_OPENING = re.compile("|".join(opening for opening, _ in _PAIRS), re.IGNORECASE)
-_CLOSING = re.compile(
-    rf"<[ \t]*/[ \t]*(?:{_TAGS})[ \t]*>|<channel\|>|<｜/think｜>|\[/THINK\]|◁/think▷"
-    r"|<\|end_of_(?:thought|thinking)\|>|<\|END_THINKING\|>"
-    r"|<\|/think(?:ing)?\|>|<\|inner_suffix\|>|<unused95>",
+_PREFIXED = r"think(?:ing)?|thoughts?|reason(?:ing)?|internal_thoughts?|analysis"
+_CAPITALS = r"THINK|THINKING|THOUGHTS?|REASON|REASONING"
+_OPENING = re.compile(
+    rf"\\?(?:<|&lt;)[ \t]*(?:{_STEM})(?:[ \t]+[\w:-]+=[^<>\n]*)?[ \t]*\\?(?:>|&gt;)"
+    rf"|\[(?:(?:BEGIN|START)[ _])?(?:{_CAPITALS})\]"
+    r"|◁think▷"
+    rf"|<[|｜](?:(?:begin|start)_(?:of_)?)?(?:{_PREFIXED})(?:_(?:begin|start))?[|｜]>"
+    r"|<\|inner_prefix\|>|<unused94>(?:thought\b)?|<\|channel>(?:thought\b)?",
     re.IGNORECASE,
 )
-# gpt-oss: channels, with and without their special tokens.
-_CHANNELS = re.compile(
-    r"\A\s*(?:<\|start\|>assistant)?(?:<\|channel\|>)?(?:analysis|commentary)(?![ \t])"
+_CLOSING = re.compile(
+    rf"\\?(?:<|&lt;)[ \t]*/[ \t]*(?:{_STEM})[ \t]*\\?(?:>|&gt;)"
+    rf"|\[(?:/|END[ _])(?:{_CAPITALS})\]"
+    r"|◁/think▷"
+    rf"|<[|｜](?:/|end_(?:of_)?)(?:{_PREFIXED})[|｜]>|<[|｜](?:{_PREFIXED})_end[|｜]>"
+    r"|<\|inner_suffix\|>|<unused95>|<channel\|>",
+    re.IGNORECASE,
 )
-_FINAL = re.compile(r"(?:<\|start\|>)?assistant(?:<\|channel\|>)?final(?:<\|message\|>)?")
-# Reasoning in a channel, and no final channel behind it.
-_ONLY_REASONING = re.compile(r"\A\s*(?:<\|start\|>assistant)?(?:<\|channel\|>|analysis[A-Z])")
-_CONSTRAINED = re.compile(r"\A\s*(?:<\|channel\|>)final(?:<\|message\|>)|<\|(?:return|end)\|>\s*\Z")
+# Pairs whose end means nothing without their beginning.
+_BLOCK = re.compile(
+    r"\A\s*```(?:think|thinking|thought|reasoning)\n.*?\n```"
+    r"|\A\s*Thinking\.\.\.\n.*?\n\.\.\.done thinking\.[ \t]*(?=\n|\Z)"
+    r"|\A\s*<details>\s*<summary>[^<]*\b(?:think|thought|reason)[^<]*</summary>.*?</details>"
+    r"|^[ \t]*<details type=\"reasoning\"[^>]*>.*?</details>",
+    re.DOTALL | re.IGNORECASE | re.MULTILINE,
+)
+_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
+_INDENT = 40
+_LINE_BEGINS, _LINE_ENDS = re.compile(r"(?:\A|\n)[ \t]*\Z"), re.compile(r"[ \t]*(?:\n|\Z)")
+_INLINE_CODE = re.compile(r"`[^`\n]+`")
+_EMPTY_FENCE = re.compile(r"\A\s*(`{3,}|~{3,})\w*\s*\1[ \t]*(?=\n|\Z)")
+_TOOK = re.compile(r"\A\s*Thought for (?:about )?(?:a|\d+) (?:few )?(?:second|minute)s?\.?[ \t]*\n")
+# gpt-oss: messages in channels, and what is left of them without special tokens.
+_MESSAGE = re.compile(
+    r"<\|channel\|>[ \t]*(?P<channel>\w+)[^<\n]*(?:<\|constrain\|>[^<\n]*)?(?:<\|message\|>)?"
+    r"(?P<text>.*?)(?=<\|(?:end|return|call|start|channel)\|>|\Z)",
+    re.DOTALL,
+)
+_STRIPPED_FINAL = re.compile(r"assistantfinal(?![a-z])[ \t]*|^assistant\n{1,2}final[ \t]*$", re.M)
+_STRIPPED = re.compile(r"\A\s*(?:analysis|commentary)(?:[A-Z]|[ \t]*\n)")
 # The answer itself is marked by some models. Where text stands behind the mark, it is the answer's.
 _ANSWER_TAGS = "answer|final_answer|final|output|response|solution"
 _ANSWER = re.compile(
     rf"\A\s*(?:<(?P<tag>{_ANSWER_TAGS})>((?:(?!</?(?P=tag)>).)*)</(?P=tag)>"
     rf"|<(?:{_ANSWER_TAGS})>((?:(?!</(?:{_ANSWER_TAGS})>).)*)"
-    r"|<\|begin_of_solution\|>(.*?)(?:<\|end_of_solution\|>)?"
-    r"|<\|START_RESPONSE\|>(.*?)(?:<\|END_RESPONSE\|>)?)\s*\Z",
+    r"|<\|begin_of_(?:solution|box)\|>(.*?)(?:<\|end_of_(?:solution|box)\|>)?"
+    r"|<\|START_(?:RESPONSE|TEXT)\|>(.*?)(?:<\|END_(?:RESPONSE|TEXT)\|>)?)\s*\Z",
     re.DOTALL | re.IGNORECASE,
 )
-# Reasoning without marks has a heading, or speaks about its task.
+# Reasoning without marks has a heading.
 _HEADED = re.compile(
-    r"\A\s*[*_#]*[ \t]*(?:thinking|thought|reasoning) (?:process|steps)[*_]*[ \t]*:"
-    r"|\A\s*[*_#]+[ \t]*(?:thinking|thoughts|reasoning)[*_]*[ \t]*:",
+    r"\A\s*[*_#>]*[ \t]*here(?:'s|’s| is| are) my (?:thought process|thinking|thoughts|reasoning)"
+    r"(?: steps| process)?[*_]*[ \t]*:"
+    r"|\A\s*[*_#]*[ \t]*(?:(?:thinking|thought|reasoning) (?:process|steps)|chain[ -]of[ -]thought"
+    r"|cot|internal monologue)[*_]*[ \t]*:"
+    r"|\A\s*[*_#]+[ \t]*(?:thinking|thoughts|reasoning)[*_]*[ \t]*:"
+    r"|\A\s*thought[ \t]*\n"
+    r"|\A\s*(?:okay,? |so,? )?let(?:'s|’s| me| us) think (?:step by step|through|about)\b",
     re.IGNORECASE,
 )
-_SPEAKS_OF_ITS_TASK = re.compile(
-    r"\A\s*(?:(?:ok(?:ay)?|alright|all right|hmm+|so|well|first)[,.!]?\s+(?:so[,]?\s+)?)?"
-    r"(?:the user (?:wants|is asking|asks|has (?:given|provided|asked)|needs)"
-    r"|(?:i|we) (?:need to|have to|should|must) (?:rewrite|rephrase|condense|summari[sz]e)"
-    r" (?:the passage|(?:this|the (?:given|provided))"
-    r" (?:passage|text|excerpt|document|article|page))"
-    r"|let me (?:start by|think about|read|go through|analy[sz]e) (?:the|this))\b",
+# Words that an honest text may have as a heading, too. Those of `weak` count only if there is a
+# heading before the answer.
+_PERHAPS_HEADED = re.compile(
+    r"\A\s*[*_#]*[ \t]*(?:(?:thinking|thoughts?|reasoning)"
+    r"|(?P<weak>analysis|rationale|plan|draft))(?:[*_]*[ \t]*:|[*_]*[ \t]*\n)",
     re.IGNORECASE,
 )
-# A second round of reasoning, behind the answer, without an end.
-_AGAIN = re.compile(r"^[ \t]*(?:<think(?:ing)?>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
 # What stands before the answer where reasoning has a heading instead of marks.
 _FINAL_HEADING = re.compile(
     r"^[ \t]*[*_#>]*[ \t]*final (?:answer|draft|output|response|text|version)[*_ \t]*"
-    r"(?::[*_]*[ \t]*|$)",
+    r"(?::[*_]*[ \t]*|$)"
+    r"|^[ \t]*[*_#>]*[ \t]*here(?:'s|’s| is) my (?:final )?(?:response|answer)[*_]*:[*_]*[ \t]*"
+    r"|^[ \t]*[*_#>]*[ \t]*(?:answer|response|output)[*_]*:[*_]*[ \t]*"
+    r"|^[ \t]*(?:\*\*|#+[ \t]*)(?:answer|response|output)(?:\*\*)?[ \t]*$"
+    r"|\[BEGIN FINAL RESPONSE\]",
     re.IGNORECASE | re.MULTILINE,
 )
-_TOOK = re.compile(r"\A\s*Thought for (?:about )?(?:a|\d+) (?:few )?(?:second|minute)s?\.?[ \t]*\n")
+_ASKS = re.compile(
+    r"^[ \t]*[*_#]*(?:question|problem|q)\b[ \t\d*_]*:", re.IGNORECASE | re.MULTILINE
+)
+_ENDS = re.compile(r"(?:(?:<\|(?:return|end)\|>|\[END FINAL RESPONSE\])\s*)+\Z")
+# Or it speaks about its task.
+_SPEAKS_OF_ITS_TASK = re.compile(
+    r"\A\s*(?:(?:ok(?:ay)?|alright|all right|hmm+|so|well|first|got it)[,.!]?\s+(?:so[,]?\s+)?)?"
+    r"(?:the user (?:wants|is asking|asks|has (?:given|provided|asked)|gave|needs|provided)"
+    r"|(?:i|we)(?: need to| have to| should| must|(?: a|')re asked to|'ll|’ll)"
+    r" (?:rewrite|rephrase|condense|summari[sz]e|start by (?:reading|analy[sz]ing))"
+    r" (?:the passage|(?:this|the (?:given|provided))"
+    r" (?:passage|text|excerpt|document|article|page))"
+    r"|we are (?:asked to|given (?:a|the) (?:passage|text|document))"
+    r"|let(?: me|'s|’s) (?:start by|think about|read|go through|analy[sz]e|tackle) (?:the|this)"
+    r"|(?<=[,.!] )let(?: me|'s|’s) (?:see|think)\b)",
+    re.IGNORECASE,
+)
 
 
-def without_reasoning(text: str) -> str | None:
-    """The answer behind the reasoning. None: there is reasoning and no end of it."""
-    if _CHANNELS.match(text):
-        final = list(_FINAL.finditer(text))
-        if final:
-            return _CONSTRAINED.sub("", text[final[-1].end() :])
-        if _ONLY_REASONING.match(text):
-            return None
-    rest = _TOOK.sub("", _CONSTRAINED.sub("", _without_blocks(text)))
-    closing = _unopened_end(rest)
-    if closing is not None:
-        rest = rest[closing:]
-    if _HEADED.match(rest):
+def without_reasoning(text: str, passage: str = "") -> str | None:
+    """The answer behind the reasoning. None: there is reasoning and no end of it.
+
+    passage: what the answer is about. Marks that it has are quoted, and stay. Empty: it is not
+    known, so all marks may be quoted.
+    """
+    known = passage.casefold()
+    behind = _behind_channels(text, known)
+    if behind is None:
+        return None
+    rest = _BLOCK.sub(lambda found: found[0] if found[0].casefold() in known else "", behind)
+    unmarked = _without_marked(_TOOK.sub("", rest), known)
+    if unmarked is None:
+        return None
+    rest = _EMPTY_FENCE.sub("", unmarked)
+    if _own(_HEADED.match(rest), known):
         return _behind_final_heading(rest)
-    if (
-        _SPEAKS_OF_ITS_TASK.match(rest)
-        or _OPENING.match(rest.lstrip())
-        or _AGAIN.search(_FENCED.sub("", rest))
-    ):
+    heading = _PERHAPS_HEADED.match(rest)
+    if passage and heading and _own(heading, known):
+        found = _behind_final_heading(rest)
+        return rest if found is None and heading["weak"] else found
+    if _own(_SPEAKS_OF_ITS_TASK.match(rest), known):
         return None
     marked = _ANSWER.match(rest)
     return next(filter(None, marked.groups()[1:]), "") if marked else rest
@@ -119,33 +144,94 @@ def marks(token: str) -> bool:
     return bool(_OPENING.fullmatch(token) or _CLOSING.fullmatch(token))
 
 
-def _without_blocks(text: str) -> str:
-    return _BLOCK_OR_CODE.sub(lambda found: found["code"] or "", text)
+def _own(found: re.Match[str] | None, known: str) -> bool:
+    """Whether the model wrote this of itself: the passage does not have it."""
+    return found is not None and found[0].strip().casefold() not in known
+
+
+def _behind_channels(text: str, known: str) -> str | None:
+    """The text of the final channel, or a text without channels. None: there is no final one."""
+    messages = list(_MESSAGE.finditer(text))
+    quoted = not known or "<|channel|>" in known
+    if messages and (not quoted or text.lstrip().startswith("<|")):
+        finals = [found["text"] for found in messages if found["channel"] == "final"]
+        return finals[-1] if finals else None
+    headed = _own(_STRIPPED.match(text), known)
+    ends = [found.end() for found in _STRIPPED_FINAL.finditer(text) if _own(found, known)]
+    if ends and (known or headed):
+        return text[ends[-1] :]
+    return None if headed else _ENDS.sub("", text)
+
+
+def _without_marked(text: str, known: str) -> str | None:
+    """The text without what stands between marks, and before an end that has no beginning.
+
+    None: something begins and does not end. Within reasoning, only its end counts: a model may
+    speak of marks there.
+    """
+    kept: list[str] = []
+    cursor, opened = 0, False
+    for mark in _marks(text, known):
+        if mark.re is _OPENING:
+            if not opened:
+                kept.append(text[cursor : mark.start()])
+            opened = True
+            continue
+        if not opened:
+            kept.clear()
+        cursor, opened = mark.end(), False
+    return None if opened else "".join([*kept, text[cursor:]])
+
+
+def _marks(text: str, known: str) -> Iterator[re.Match[str]]:
+    """The model's own marks, in order. One that may be quoted is the model's where models put it:
+    outside of code, a beginning at the text's (or a line's, if the passage is not known), an end
+    before the end of a line.
+    """
+    code = list(_code(text))
+    beginning = len(text) - len(text.lstrip())
+    opened = quotes = False
+    found = [*_OPENING.finditer(text), *_CLOSING.finditer(text)]
+    for mark in sorted(found, key=lambda mark: mark.start()):
+        begins = mark.re is _OPENING
+        if (begins or not opened) and (not known or not _own(mark, known)):
+            if any(start <= mark.start() < end for start, end in code):
+                continue
+            begins_line = _LINE_BEGINS.search(text, max(0, mark.start() - _INDENT), mark.start())
+            first = mark.start() <= beginning or (not known and begins_line)
+            last = _LINE_ENDS.match(text, mark.end()) and not quotes
+            if not (first if begins else last):
+                quotes = begins and begins_line is not None
+                continue
+        opened = begins
+        yield mark
+
+
+def _code(text: str) -> Iterator[tuple[int, int]]:
+    """Where code begins and ends: between fences, and between backticks within a line."""
+    yield from (found.span() for found in _INLINE_CODE.finditer(text))
+    opening = None
+    for fence in _FENCE.finditer(text):
+        if opening is None:
+            opening = fence
+        elif fence[1] == opening[1] and not fence[2].strip():
+            yield opening.start(), fence.end()
+            opening = None
 
 
 def _behind_final_heading(text: str) -> str | None:
-    """The text behind the first final heading that has some. None: no heading has."""
+    """The text behind the first final heading that has some. None: no heading has, or it may be
+    the answer of a question.
+    """
     headings = list(_FINAL_HEADING.finditer(text))
     while headings and not text[headings[-1].end() :].strip():
         text = text[: headings.pop().start()]
     ends = [*(heading.start() for heading in headings[1:]), len(text)]
     for heading, end in zip(headings, ends, strict=False):
         if text[heading.end() : end].strip():
-            return text[heading.end() :]
+            return (
+                None
+                if _ASKS.search(text[: heading.start()])
+                else _ENDS.sub("", text[heading.end() :])
+            )
     return None
-
-
-def _unopened_end(text: str) -> int | None:
-    """Where reasoning ends that the prompt has opened: behind the last end without a beginning."""
-    found = None
-    depth = 0
-    for mark in sorted(
-        [*_OPENING.finditer(text), *_CLOSING.finditer(text)], key=lambda mark: mark.start()
-    ):
-        if mark.re is _OPENING:
-            depth += 1
-        elif depth:
-            depth -= 1
-        else:
-            found = mark.end()
-    return found

@@ -48,7 +48,9 @@ class Evaluate(GlobalStage):
     reads: ClassVar[Reads] = Reads.CHECKPOINT
     account: ClassVar[Account] = Account.MANY_TO_ONE
     unit: ClassVar[str] = "items"
-    free_settings: ClassVar[tuple[str, ...]] = ("code.parallel",)
+    # Which tasks there are is no setting of a task: a new one is scored alone. What a task needs of
+    # them is in its inputs and `shard_settings`.
+    free_settings: ClassVar[tuple[str, ...]] = ("code.parallel", "tasks", "held_out")
 
     tasks: tuple[str, ...] = ()
     """Shipped tasks by name, task files, or folders of task files."""
@@ -143,10 +145,13 @@ class Evaluate(GlobalStage):
         )
 
     def depends_on(self) -> str:
-        """Digests of the tasks and of a tokenizer that is named."""
+        """The digest of a tokenizer that is named."""
+        return loaded.load(self.tokenizer).digest if self.tokenizer else ""
+
+    def gauge_depends_on(self) -> str:
+        """Digests of all tasks and of the tokenizer, for a stage that scores them in training."""
         digests = {task.name: task.digest for task in self.chosen_tasks()}
-        tokenizer = loaded.load(self.tokenizer).digest if self.tokenizer else ""
-        return json.dumps([digests, tokenizer], sort_keys=True)
+        return json.dumps([digests, self.depends_on()], sort_keys=True)
 
     def refuse_early(self, here: bool) -> None:
         if not here:
@@ -182,6 +187,7 @@ class Evaluate(GlobalStage):
                 name: (*inputs.documents, *artifacts) for name, artifacts in inputs.named.items()
             },
             work=partial(_evaluate, self, model),
+            shard_settings={task.name: task.digest for task in self.chosen_tasks()},
             final=True,
             holds_engine=True,
             cpus=self.threads,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from corpusmill.manifests import model_files, storage
 from corpusmill.manifests.errors import ModelError, RecipeError
-from corpusmill.manifests.model_files import TOKENIZER_FILES
+from corpusmill.manifests.model_files import TOKENIZER, TOKENIZER_FILES
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passes, Reads
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EARLIER = model_files.Kind(
     "model",
-    ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json"),
+    ("*.safetensors", "*.safetensors.index.json", "config.json", TOKENIZER),
     "set average_with to an export of the language model before its last training",
 )
 SHARE = 0.2  # of the earlier model: more makes a reader forget its letters (docs/vision.md)
@@ -88,7 +88,7 @@ class Export(GlobalStage):
         if self.average_with is None:
             return None
         folder = Path(model_files.folder(self.average_with, EARLIER))
-        return Earlier(folder, self.average_share)
+        return Earlier(folder, self.average_share, EARLIER.mend)
 
     def passes(self, inputs: Inputs) -> Passes:
         yield Pass(

@@ -47,7 +47,7 @@ _LANGUAGES = (
 )
 LANGUAGES: Final = frozenset(_LANGUAGES.split())
 # Characters that show nothing by themselves. Editors of pages leave paragraphs of them.
-_UNSEEN: Final = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2800\ufeff \n"
+UNSEEN: Final = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2800\ufeff \n"
 
 
 def rendered(
@@ -83,7 +83,7 @@ def _line(
     marks.
     """
     words = _text(text, block)
-    if not words.strip(_UNSEEN):
+    if not words.strip(UNSEEN):
         return "", ""
     if block[PREFORMATTED]:
         return "", _code(words, text[block[BEGIN] - block[LANGUAGE] : block[BEGIN]])

@@ -19,12 +19,22 @@ from typing import Any, ClassVar, Literal, Self
 
 import pyarrow as pa
 from corpusmill.manifests.errors import CorpusmillError, RecipeError, nearest
-from corpusmill.manifests.schema import EXCLUSION, FAILED_PREFIX, LINKS, conform, extended, list_of
+from corpusmill.manifests.schema import (
+    EXCLUSION,
+    FAILED_PREFIX,
+    LICENCE,
+    LINKS,
+    conform,
+    extended,
+    list_of,
+)
 from corpusmill.manifests.settings import Share
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import html, language, pdf, sandbox
 from corpusmill.stages.extract.links import resolved
+from corpusmill.stages.extract.rendering import UNSEEN
 from corpusmill.stages.extract.repair import Repair, repaired, repaired_page, repairer_versions
+from corpusmill.stages.licences.expressions import named
 from corpusmill.stages.readers import charset, content_type
 from corpusmill.stages.readers.record import TOO_LARGE, ReaderSettings
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -52,7 +62,7 @@ class Extract(MapStage):
     """Read raw files and keep the text of their pages."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 10
+    version: ClassVar[int] = 11
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()
@@ -121,7 +131,7 @@ class Extract(MapStage):
         return self
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return (TITLE, LINKS, *((PAGES_WITHOUT_TEXT,) if pdf.MIME in self.mimes else ()))
+        return (TITLE, LINKS, LICENCE, *((PAGES_WITHOUT_TEXT,) if pdf.MIME in self.mimes else ()))
 
     def depends_on(self) -> str:
         """The language model's digest, and the versions of the extractor, of the charset's
@@ -160,6 +170,7 @@ class Extract(MapStage):
         for records in _few_rows(table):
             for record, text in zip(records, self._texts(records), strict=True):
                 row = {name: record[name] for name in _CARRIED}
+                row["licence"] = named(record["licence"] or "")
                 try:
                     page = _or_raised(text, record["mime"])
                     row["text"] = repaired(page.text, self.repair)
@@ -273,7 +284,7 @@ class Extract(MapStage):
             raise _Drop("http.mime", f"mime={record['mime']}{but}")
 
     def _check_length(self, text: str) -> None:
-        if not text or text.isspace():
+        if all(character in UNSEEN or character.isspace() for character in text):
             raise _Drop("page.empty", "characters=0")
         if len(text) < self.min_text_chars:
             raise _Drop("page.too_short", f"characters={len(text)} < {self.min_text_chars}")

@@ -60,6 +60,9 @@ class Filter(MapStage):
     name: ClassVar[str] = "filter"
     version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.DOCUMENTS
+    leaves_texts_if: ClassVar[str] = (
+        "to drop documents only, set families without c4 and refinedweb, no blocks"
+    )
 
     preset: str | None = None
     """A chain by name: default, gopher, c4, fineweb or nemotron_cc. Other settings change it.
@@ -113,6 +116,9 @@ class Filter(MapStage):
         thresholds = presets.merged(base.thresholds, self.thresholds, families)
         return rules_in_force(FAMILIES, families, thresholds, {*off, *self.off}, self.rules)
 
+    def edits_texts(self) -> bool:
+        return bool(self._lines() or self._edits_as_refinedweb() or self.blocks)
+
     def adds(self) -> tuple[pa.Field, ...]:
         return (*fields(), FAILED_RULES, record.CUTS, record.REMOVED_BYTES)
 
@@ -141,9 +147,8 @@ class Filter(MapStage):
         Needs the columns `id` and `text`, and `url` if there are URL rules. Raises InputError if
         it edits texts and would leave those in the column `linked` as they are.
         """
-        if self._lines() or self._edits_as_refinedweb() or self.blocks:
-            only_drop = "to drop documents only, set families without c4 and refinedweb, no blocks"
-            refuse_linked(table, self.name, only_drop)
+        if self.edits_texts():
+            refuse_linked(table, self.name, self.leaves_texts_if)
         codes, rows = languages.of_rows(table)
         found = self._measure(table["text"], codes, rows)
         rules = self.in_force()

@@ -23,7 +23,7 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.parquet_files import read_parquet
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import EXCLUSION, IMAGE, actual_id, extended
+from corpusmill.manifests.schema import EXCLUSION, IMAGE, LICENCE, actual_id, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.contract import (
@@ -37,7 +37,8 @@ from corpusmill.stages.contract import (
 )
 from corpusmill.stages.images.measure import measure_all
 from corpusmill.stages.images.near import survivors
-from corpusmill.stages.images.pairs import Pair, PairReader, read_pairs
+from corpusmill.stages.images.pair import Pair, PairReader, licensed
+from corpusmill.stages.images.pairs import read_pairs
 from corpusmill.stages.readers.documents import count_reasons, input_shards
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
@@ -57,7 +58,8 @@ LOOKED = pa.schema(
     ]
 )
 NEAR = pa.schema([("shard", pa.string()), ("row", pa.int64()), EXCLUSION[2]])
-SCHEMA = extended(IMAGE, *SIZE, HASH)
+ADDED = (IMAGE, LICENCE, *SIZE, HASH)
+SCHEMA = extended(*ADDED)
 DROPPED = extended(*EXCLUSION, of=SCHEMA)
 SHOWN = (*(field.name for field in SIZE), HASH.name)
 NEAR_REASON = "images.near_duplicate"
@@ -67,11 +69,13 @@ class Images(GlobalStage):
     """Read pairs of image and text, and filter the images."""
 
     name: ClassVar[str] = "images"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: PairReader = PairReader()
     """How files become pairs."""
+    licences: tuple[str, ...] = ()
+    """Licences that may be kept, such as CC-BY-4.0. Empty keeps all, known or not."""
     min_side: NonNegativeInt = 200
     """Pixels of the shorter side, at least."""
     max_ratio: float = Field(default=3.0, ge=1)
@@ -87,7 +91,7 @@ class Images(GlobalStage):
     """Memory of the process that decodes, in MB."""
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return (IMAGE, *SIZE, HASH)
+        return ADDED
 
     def depends_on(self) -> str:
         """The versions of what decodes and hashes."""
@@ -122,7 +126,10 @@ def look(settings: Images, shard: Shard) -> list[Counts]:
     waiting: list[dict[str, Any]] = []
     done = 0
     with shard.parquet("work/look", LOOKED, temporary=True) as output:
-        pairs = ((pair, _seen(pair)) for pair in read_pairs(shard.inputs[0], settings.reader))
+        pairs = (
+            (pair, _seen(pair, settings.licences))
+            for pair in read_pairs(shard.inputs[0], settings.reader)
+        )
         for batch in _batches(pairs):
             waiting += _with_measures(batch, settings)
             done += len(batch)
@@ -134,10 +141,11 @@ def look(settings: Images, shard: Shard) -> list[Counts]:
     return []
 
 
-def _seen(pair: Pair) -> dict[str, Any]:
+def _seen(pair: Pair, licences: tuple[str, ...]) -> dict[str, Any]:
     """The row of `LOOKED` before its image is measured."""
+    judged = licensed(pair, licences)
     digest = digest_of(pair)
-    return {"row": pair.row, "digest": digest, "reason": pair.reason, "detail": pair.detail}
+    return {"row": pair.row, "digest": digest, "reason": judged.reason, "detail": judged.detail}
 
 
 def _with_measures(
@@ -147,12 +155,12 @@ def _with_measures(
     limits = (settings.min_side, settings.max_ratio, settings.min_deviation)
     measures = iter(
         measure_all(
-            [(pair.image, *limits) for pair, _ in pairs if pair.image is not None],
+            [(pair.image or b"", *limits) for pair, row in pairs if row["reason"] is None],
             settings.image_seconds,
             settings.image_memory_mb,
         )
     )
-    return [row if pair.image is None else {**row, **next(measures)} for pair, row in pairs]
+    return [{**row, **next(measures)} if row["reason"] is None else row for _, row in pairs]
 
 
 def digest_of(pair: Pair) -> bytes | None:
@@ -239,6 +247,7 @@ def document(pair: Pair, path: str, source: str) -> dict[str, Any]:
         "kind": "actual",
         "origin": {"file": path, "row": pair.row},
         "image": pair.image,
+        "licence": pair.licence,
     }
 
 

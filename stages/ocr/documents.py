@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
-from corpusmill.manifests.schema import extended, synthetic_id
+from corpusmill.manifests.schema import LICENCE, extended, synthetic_id
 from corpusmill.prompts.loader import Prompt
 from corpusmill.stages.engines.contract import Completion, Request
 from corpusmill.stages.extract.html import clean
@@ -35,6 +35,7 @@ PIECE = pa.struct(
 )
 SCHEMA = extended(
     TITLE,
+    LICENCE,
     pa.field("pages", pa.int32()),
     pa.field("pieces", pa.list_(PIECE)),
     pa.field("requests", pa.int32()),

@@ -17,13 +17,21 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, actual_id, conform
+from corpusmill.manifests.schema import (
+    DOCUMENT,
+    EXCLUSION,
+    IMAGE,
+    LICENCE,
+    actual_id,
+    conform,
+    extended,
+)
 from corpusmill.manifests.settings import Settings
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.extract import pdf
-from corpusmill.stages.images.pairs import PICTURES
+from corpusmill.stages.images.tars import PICTURES
 from corpusmill.stages.readers import ReaderSettings, certain_format, read_records
 from corpusmill.stages.readers.compression import start_of, without_suffixes
 from corpusmill.stages.readers.content_type import mime_of
@@ -32,7 +40,9 @@ from corpusmill.stages.readers.record import source_of
 from corpusmill.stages.synthesize.postfilters import Rejection
 from pydantic import PositiveInt
 
-_COPIED = ("id", "url", "source", "date", "origin")
+_COPIED = ("id", "url", "source", "date", "origin", LICENCE.name)
+_LICENSED = extended(LICENCE)
+_PAGES = extended(LICENCE, IMAGE)
 _ROWS = 16  # of a shard that are in memory
 GROUP_FILES, GROUP_BYTES = 256, 64 << 20  # of a shard: one file alone would leave a server idle
 
@@ -126,8 +136,9 @@ def _unreadable(artifact: Artifact, shard: Shard, reader: ScanReader, why: Rejec
 
 
 def _from_images(artifact: Artifact, shard: Shard) -> Iterator[Scan]:
-    columns = [*DOCUMENT.names, IMAGE.name]
-    for row in _rows(shard.read(artifact, columns)):
+    there = schema_of(artifact).names
+    columns = [name for name in _PAGES.names if name in there]
+    for row in _rows(conform(group, _PAGES) for group in shard.read(artifact, columns)):
         content, parent = row.pop(IMAGE.name), row["id"]
         copied = {name: row[name] for name in _COPIED}
         if content:
@@ -143,7 +154,7 @@ def _from_excluded(
     for group in shard.read(artifact):
         chosen = pc.is_in(group["reason"], pa.array(pdf.SCANS))
         read.leave_out("ocr.not_a_scan", pc.sum(pc.invert(chosen)).as_py() or 0)
-        for row in _rows([conform(group.filter(chosen), DOCUMENT)]):
+        for row in _rows([conform(group.filter(chosen), _LICENSED)]):
             copied = {name: row[name] for name in _COPIED}
             try:
                 content = payload_at(row["origin"], reader.max_payload_bytes)

@@ -40,7 +40,7 @@ class Ocr(GlobalStage):
     """Read scanned pages and PDF files with a model that takes images."""
 
     name: ClassVar[str] = "ocr"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.RECORDS
     free_settings: ClassVar[tuple[str, ...]] = FREE_SETTINGS
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from corpusmill.manifests.errors import ModelError
-from corpusmill.manifests.schema import IMAGE, LETTERS, QUESTION
+from corpusmill.manifests.schema import IMAGE, LETTERS, LICENCE, QUESTION
 from corpusmill.stages.tokenizer.loaded import LoadedTokenizer, load, portable_files
 from corpusmill.vision.config import Tiling
 from corpusmill.vision.pixels import ImageError, open_image
@@ -19,7 +19,7 @@ from corpusmill.vision.shards import ImageFacts
 from corpusmill.vision.tiling import choose_grid
 from corpusmill.vision.tokens import ImageTokens, with_image_tokens
 
-COLUMNS = (IMAGE, *LETTERS)  # of a token shard with images, beside its own
+COLUMNS = (IMAGE, *LETTERS, LICENCE)  # of a token shard with images, beside its own
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import (
     DOCUMENT,
     EXCLUSION,
+    LICENCE,
     LINKED_PARENT,
     QUESTION,
     excluded,
@@ -72,6 +73,7 @@ TOKENS = pa.schema(
     ]
 )
 WITH_IMAGES = pa.schema([*TOKENS, *IMAGE_COLUMNS])
+DROPPED = extended(LICENCE, *EXCLUSION)
 TOKENIZER = "tokenizer"
 # Keys in the footer of a token shard.
 N_TOKENS, TOKENIZER_KEY = token_shards.N_TOKENS.decode(), token_shards.TOKENIZER.decode()
@@ -84,7 +86,7 @@ class Pack(GlobalStage):
     """Tokenise documents into the trainer's token shards."""
 
     name: ClassVar[str] = "pack"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     tokenizer: str
@@ -155,7 +157,7 @@ def _pack(config: Pack, shard: Shard) -> list[Counts]:
     with (
         # Row groups end by tokens, below.
         shard.parquet(DOCUMENTS, schema, row_group_bytes=1 << 62) as output,
-        shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
+        shard.parquet(EXCLUDED, DROPPED) as excluded_output,
     ):
         waiting = documents = 0
         tables = read_documents(shard.inputs[0], config.reader, Pack.name, also)
@@ -239,7 +241,9 @@ def _token_rows(
         }
         if images:
             columns |= {field.name: documents[field.name] for field in IMAGE_COLUMNS}
-        dropped = batch.take(pa.array(list(reasons), pa.int64())).select(DOCUMENT.names)
+        dropped = batch.take(pa.array(list(reasons), pa.int64())).select(
+            [*DOCUMENT.names, LICENCE.name]
+        )
         codes, details = zip(*reasons.values(), strict=True) if reasons else ((), ())
         yield (
             pa.table(columns, schema=WITH_IMAGES if images else TOKENS),

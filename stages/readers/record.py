@@ -36,7 +36,7 @@ RECORD = pa.schema(
         ("payload", pa.binary()),  # the page's bytes, transfer and content encodings undone
         ("text", pa.string()),  # where the file holds text and not pages
         ("path", pa.string()),  # of a program file in its repository
-        ("licence", pa.string()),  # of its repository; several are joined by AND
+        ("licence", pa.string()),  # of a program: its repository's; several are joined by AND
         ("error", pa.string()),
         ("error_detail", pa.string()),
     ]
@@ -80,8 +80,8 @@ class ReaderSettings(Settings):
     licence_columns: tuple[str, ...] = (
         *("licence", "license", "licenses", "max_stars_repo_licenses", "detected_licenses"),
     )
-    """Columns of its repository's licence, for `code`: SPDX ids, or a list of them. In each row,
-    the first one that holds something counts.
+    """Columns of the licence, for `code` that of the repository: SPDX ids, or a list of them. In
+    each row, the first one that holds something counts.
     """
     own: str | None = None
     """`module:Class` of a reader of your own, derived from corpusmill.OwnReader. It reads every

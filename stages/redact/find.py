@@ -11,7 +11,8 @@ import pyarrow as pa
 from corpusmill.stages.columns.strings import chunks_of
 from corpusmill.stages.redact import addresses, numbers, phone
 from corpusmill.stages.redact.folding import folded
-from corpusmill.stages.redact.national_ids import NATIONAL_IDS, NationalIdName, national_id_spans
+from corpusmill.stages.redact.national_ids import national_id_spans
+from corpusmill.stages.redact.national_kinds import NATIONAL_IDS, NationalIdName
 from numpy.typing import NDArray
 
 Kind = Literal["email", "ip", "phone", "card", "iban", "national_id"]

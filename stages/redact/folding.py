@@ -1,5 +1,5 @@
-"""Digits and separators in other forms of the same signs: full-width digits, hyphens that do not
-break, dashes and blanks between the groups of a number.
+"""Digits and separators in other forms of the same signs: full-width at signs and digits, digits
+of other scripts, hyphens that do not break, dashes and blanks between the groups of a number.
 
 The other kernels and the patterns know ASCII. So a column that has other forms is searched in a
 copy in which they stand as ASCII (`stages.redact.forms`).
@@ -42,7 +42,7 @@ def folded(strings: Strings) -> Folded:
     begins, signs = begins[:count], signs[:count]
     if not count:
         return Folded(strings, begins, signs)
-    behind = begins + np.where(data[begins] == 0xC2, 2, 3)
+    behind = begins + np.where(data[begins] < 0xE0, 2, 3)
     bytes_of = data.data
     pieces: list[bytes | memoryview] = []
     at = first

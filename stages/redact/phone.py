@@ -25,10 +25,16 @@ _WORDS = (
     *("toll[ -]free", "freephone", "call(?: (?:us|me|now|today|toll[ -]free))?"),
     "text (?:us|to|at)",
     *("dial", "sms", "whatsapp", "rufnummer", "durchwahl", "anruf(?:en)?"),
+    *("tél(?:éphone|écopie(?:ur)?)?", "tlf", "telefonszám", "mobiltelefon(?:szám)?", "fone"),
+    *("telem[óo]vel", "puh(?:elin)?", "tele?pon", "telp", "điện thoại", "s?đt"),
 )
 _WORDS_OF_OTHER_SCRIPTS = (
     *("电话", "電話", "传真", "傳真", "手机", "手機", "热线", "熱線", "전화", "팩스"),
-    *("[Тт]ел(?:ефон)?", "[Фф]акс", "[Ττ]ηλ", "هاتف", "טלפון", "☎", "✆", "📞", "📱"),
+    *("[Тт]ел(?:ефон)?", "[Тт]эл", "[Мм]об(?:ильный|ільний)?", "[Фф]акс", "[Ττ]ηλ", "κιν(?:ητό)?"),
+    *("هاتف", "جوال", "موبايل", "موبایل", "تلفن", "فون", "טלפון", "נייד", "טל'", "☎", "☏", "✆"),
+    *("फ\u093c?ोन", "दूरभाष", "मोबाइल", "ফোন", "মোবাইল", "தொலைபேசி"),
+    *("โทร(?:ศัพท์)?", "มือถือ", "📞", "📱"),
+    *("携帯", "휴대폰", "핸드폰", "ტელ", "հեռ"),
 )
 # fmt: on
 _WORD_BEFORE = re.compile(
@@ -71,6 +77,8 @@ _YEARS = re.compile(rb"\(?(?:1[5-9]|20)\d\d\)?(?:\D{1,5}\(?(?:1[5-9]|20)\d\d\)?)
 _APART = re.compile(rb"\s[-/]\s|\s\s")
 # Excludes a fraction, a lone 0 before another number, and columns.
 _TRUNK = re.compile(rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )")
+# Brazil writes its area codes in brackets, without a trunk 0.
+_BRAZILIAN = re.compile(rb"\([1-9]\d\)%(gap)s?(?:9%(gap)s?)?[2-9]\d{3}%(gap)s\d{4}" % {b"gap": _GAP})
 _RUSSIAN_TRUNK = re.compile(rb"8(?:[ -]|\xc2\xa0)?\(?[3489]\d\d\)?")
 _SPACES = (b" ", b"\xc2\xa0")
 # fmt: off
@@ -80,6 +88,11 @@ _REGIONS = {  # countries whose numbers a text of this language may write withou
     "hr": ("HR",), "sk": ("SK",), "uk": ("UA",), "ru": ("RU",), "pt": ("BR",), "tr": ("TR",),
     "he": ("IL",), "ar": ("EG", "SA"), "fa": ("IR",), "hi": ("IN",), "th": ("TH",),
     "vi": ("VN",), "id": ("ID",), "ja": ("JP",), "zh": ("CN", "TW"), "ko": ("KR",),
+    "hu": ("HU",), "bg": ("BG",), "sr": ("RS",), "sl": ("SI",), "bs": ("BA",), "mk": ("MK",),
+    "sq": ("AL",), "lt": ("LT",), "ka": ("GE",), "ms": ("MY",), "tl": ("PH",), "km": ("KH",),
+    "my": ("MM",), "bn": ("BD", "IN"), "ur": ("PK",), "ne": ("NP",), "si": ("LK",), "af": ("ZA",),
+    "ta": ("IN", "LK"), "te": ("IN",), "mr": ("IN",), "gu": ("IN",), "kn": ("IN",), "ml": ("IN",),
+    "pa": ("IN",),
 }
 # fmt: on
 _LEAST, _MOST = 7, 15  # digits; E.164
@@ -128,9 +141,11 @@ def phone_span(
         or _glued_after(data, after)
     ):
         return None
+    plain = b"".join(groups).decode()
+    if language == "pt" and _BRAZILIAN.fullmatch(spelled) and _has_number(plain, "BR"):
+        return at, after
     if _TRUNK.match(spelled) or (language == "ru" and _RUSSIAN_TRUNK.match(spelled)):
         least = 8 if spelled.startswith(b"(") else 9
-        plain = b"".join(groups).decode()
         if digits >= least and any(
             _has_number(plain, region) for region in _REGIONS.get(language or "", ())
         ):

@@ -23,7 +23,7 @@ from corpusmill.stages.columns.strings import string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.redact.find import KINDS, Chunk, Kind, find, find_in_column
-from corpusmill.stages.redact.national_ids import NATIONAL_IDS, NationalIdName
+from corpusmill.stages.redact.national_kinds import NATIONAL_IDS, NationalIdName
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
@@ -36,8 +36,9 @@ class Redact(MapStage):
     """Replace personal data in texts by tags, and count it."""
 
     name: ClassVar[str] = "redact"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.DOCUMENTS
+    leaves_texts_if: ClassVar[str] = "set mode to count"
 
     kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
     """The kinds of personal data to look for. Each is named at most once."""
@@ -53,6 +54,9 @@ class Redact(MapStage):
         if len(set(self.kinds)) < len(self.kinds):
             raise RecipeError(f"kinds is [{', '.join(self.kinds)}]", "name each kind at most once")
         return self
+
+    def edits_texts(self) -> bool:
+        return self.mode == "replace"
 
     def adds(self) -> tuple[pa.Field, ...]:
         counts = tuple(pa.field(PREFIX + kind, pa.int32()) for kind in self.kinds)
@@ -80,8 +84,8 @@ class Redact(MapStage):
 
         Raises InputError if it would leave personal data in the column `linked`.
         """
-        if self.mode == "replace":
-            refuse_linked(table, self.name, "set mode to count")
+        if self.edits_texts():
+            refuse_linked(table, self.name, self.leaves_texts_if)
         texts = table["text"]
         languages = table["language"].to_pylist() if "language" in table.column_names else None
         tags = {kind: tag.encode() for kind, tag in {**TAGS, **self.tags}.items()}

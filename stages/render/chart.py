@@ -1,4 +1,4 @@
-"""Charts: bars and small tables with a question about them and its answer.
+"""Charts: bars and small tables, with a question about them and its answer.
 
 A chart takes its names from a stretch of a document, as pages take their text. Values are drawn by
 the chart's seed, all of them different. A bar is exactly its value times a whole number of pixels
@@ -6,46 +6,26 @@ high. The axis names 0 and its top, which no bar reaches. So a value stands nowh
 bars, and can be read from it alone.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.settings import Settings
+from corpusmill.stages.render.chart_settings import ChartKind, Charts
 from corpusmill.stages.render.fonts import draws_all, sized
 from corpusmill.stages.render.lines import Line
-from corpusmill.stages.render.page import Look, Paper, PlacedLine
+from corpusmill.stages.render.look import Look, Paper
+from corpusmill.stages.render.page import PlacedLine
+from corpusmill.stages.render.shapes import LEAST_SIDE, WORD
 from corpusmill.trainer.token_shards import is_held_out
 from PIL import ImageDraw
-from pydantic import Field
 
-ChartKind = Literal["bars", "labelled_bars", "table"]
-Side = Literal["all", "training", "held_out"]
-
-WORD = re.compile(r"[^\W\d_]{2,}")
 SLOT = 1.9  # least width of a bar with the space around it, in font sizes
 LINE = 1.3  # height of a line of text, in font sizes
 LEAST_NAME = 2  # letters
 LONGEST_NAME = 8
 DIGIT = 0.6  # usual width, in font sizes
 DRAWS = 10_000  # of a row of values, until one is on the wanted side
-
-
-class Charts(Settings):
-    """What stands on a chart."""
-
-    kinds: tuple[ChartKind, ...] = Field(default=("bars", "labelled_bars", "table"), min_length=1)
-    """bars: only their heights tell the values. labelled_bars: a number above each bar, too.
-    table: names and numbers.
-    """
-    most_bars: int = Field(default=5, ge=2)
-    """Bars or rows of a table at most. A small chart has fewer."""
-    highest: int = Field(default=20, ge=8)
-    """Where the axis ends. Values are whole numbers between 0 and this."""
-    values: Side = "all"
-    """Which rows of values are drawn. held_out: those that `training` never draws."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +61,23 @@ class Chart:
     def answer(self) -> str:
         return str(self.values[self.asked])
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The values: what someone could answer who does not read the names."""
+        return tuple(map(str, self.values))
+
 
 def check_room(charts: Charts, paper: Paper) -> None:
-    """Raises RecipeError if the largest font leaves no room for two bars of a pixel a unit."""
+    """Raises RecipeError if the largest font leaves no room for two bars of a pixel a unit, or
+    shapes would be too small to be told apart.
+    """
+    if "shapes" in charts.kinds and min(paper.width, paper.height) < LEAST_SIDE:
+        raise RecipeError(
+            f"a picture of {paper.width} x {paper.height} pixels is too small for shapes",
+            f"make both sides of paper at least {LEAST_SIDE}, or leave shapes out of charts.kinds",
+        )
+    if charts.kinds == ("shapes",):
+        return
     size = paper.max_font_size
     room = _Room(size, round(DIGIT * size * len(str(charts.highest))), paper, charts)
     if room.unit < 1 or room.most < 2 or room.rows < 2:
@@ -142,6 +136,7 @@ class _Room:
 
 
 def chart(
+    kind: ChartKind,
     text: str,
     start: int,
     look: Look,
@@ -155,7 +150,6 @@ def chart(
     None if the rest of the text has too few words, or the font is too wide. Raises RecipeError if
     no row of values is on the wanted side.
     """
-    kind = charts.kinds[int(rng.integers(len(charts.kinds)))]
     font = sized(look.face.path, look.size)
     axis_width = round(font.getlength(str(charts.highest)))
     room = _Room(look.size, axis_width, paper, charts)

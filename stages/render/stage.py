@@ -4,14 +4,13 @@ Every page is a row: its image, and the text that stands on it. The lineage name
 the span of its text. So held-out documents stay held out, and every image can be traced. Looks
 (font, size, columns, colours, rotation, noise) are drawn by a seed from the document's id.
 
-With `charts`, pictures of bars and small tables are drawn instead, whose names come from the text.
-The row's `question` asks for a value, and its text is the answer.
+With `charts`, pictures of bars, small tables and shapes are drawn instead. The names of values
+come from the text. The row's `question` asks about the picture, and its text is the answer.
 
 The unit of the account is the page: a document with three pages counts once, and twice as a repeat.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from typing import Any, ClassVar, Literal, Self
@@ -21,10 +20,10 @@ import pyarrow as pa
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import (
-    DOCUMENT,
     EXCLUSION,
     IMAGE,
     LETTERS,
+    LICENCE,
     QUESTION,
     conform,
     extended,
@@ -44,18 +43,21 @@ from corpusmill.stages.contract import (
     Reads,
 )
 from corpusmill.stages.readers.documents import count_reasons, input_shards
-from corpusmill.stages.render.chart import Chart, Charts, chart, check_room, draw_shapes
+from corpusmill.stages.render.chart import check_room
+from corpusmill.stages.render.chart_pages import DIGITS, chart_pages
+from corpusmill.stages.render.chart_settings import Charts
+from corpusmill.stages.render.drawn import Page
 from corpusmill.stages.render.fonts import Face, coverage, draws, find_faces
 from corpusmill.stages.render.lines import page_text
 from corpusmill.stages.render.look import Paper, draw_look
-from corpusmill.stages.render.page import Letters, fill, image, letters, shows
+from corpusmill.stages.render.page import fill, image, letters, shows
 from corpusmill.trainer.token_shards import is_held_out
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-FONT = pa.field("font", pa.string())  # the family of the page's prose
+FONT = pa.field("font", pa.string())  # the family of the page's prose; null without text
+LICENSED = extended(LICENCE)
+DROPPED = extended(LICENCE, *EXCLUSION)
 BATCH_ROWS = 64
-DIGITS = "0123456789"
-MISSES = 3  # charts without room or words in a row: the text has no more
 RENDERED = "rendered"
 
 
@@ -63,7 +65,7 @@ class Render(GlobalStage):
     """Draw documents as page images with their text."""
 
     name: ClassVar[str] = "render"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
@@ -98,7 +100,7 @@ class Render(GlobalStage):
         return self
 
     def adds(self) -> tuple[pa.Field, ...]:
-        return (IMAGE, FONT, *LETTERS, *([] if self.charts is None else [QUESTION]))
+        return (IMAGE, FONT, *LETTERS, LICENCE, *([] if self.charts is None else [QUESTION]))
 
     def depends_on(self) -> str:
         """The fonts, Pillow's version and matplotlib's. Raises CorpusmillError without a font."""
@@ -130,20 +132,6 @@ class Render(GlobalStage):
         yield Pass(self.name, shards, partial(render, self), final=True)
 
 
-@dataclass(frozen=True)
-class Page:
-    """A drawn page and its place in the document's text. Of a chart, the text is the answer."""
-
-    number: int
-    start: int
-    end: int
-    text: str
-    font: str
-    image: bytes
-    letters: Letters
-    chart: Chart | None = None
-
-
 def render(settings: Render, shard: Shard) -> list[Counts]:
     """The work of one shard."""
     faces = settings.faces()
@@ -152,12 +140,12 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
     account = Counts(settings.name)
     with (
         shard.parquet(DOCUMENTS, schema) as output,
-        shard.parquet(EXCLUDED, extended(*EXCLUSION)) as excluded_output,
+        shard.parquet(EXCLUDED, DROPPED) as excluded_output,
     ):
         done = 0
         for artifact in shard.inputs:
             for group in shard.read(artifact):
-                for batch in conform(group, DOCUMENT).to_batches(max_chunksize=BATCH_ROWS):
+                for batch in conform(group, LICENSED).to_batches(max_chunksize=BATCH_ROWS):
                     kept, dropped = [], []
                     for document in batch.to_pylist():
                         rows = [
@@ -171,9 +159,7 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
                         if not rows:
                             dropped.append(_excluded(document, faces, settings))
                     output.write(pa.Table.from_pylist(kept, schema=schema))
-                    excluded_output.write(
-                        pa.Table.from_pylist(dropped, schema=extended(*EXCLUSION))
-                    )
+                    excluded_output.write(pa.Table.from_pylist(dropped, schema=DROPPED))
                     count_reasons(account, [row["reason"] for row in dropped])
                     done += batch.num_rows
                     shard.report(done)
@@ -211,36 +197,6 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
         )
 
 
-def chart_pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iterator[Page]:
-    """The charts of a document. Each takes its names from the next stretch of the text."""
-    assert settings.charts is not None
-    paper = settings.paper
-    start = number = drawn = missed = 0
-    numbered = coverage(tuple(faces)).able(DIGITS)
-    while numbered and missed < MISSES and drawn != settings.max_pages:
-        rng = np.random.default_rng(seed_for(name, "chart", number, settings.seed))
-        number += 1
-        look = draw_look(rng, numbered, paper)
-        share = settings.held_out_share
-        made = chart(text, start, look, paper, settings.charts, share, rng)
-        if made is None:
-            missed += 1
-            continue
-        shown, end = made
-        begin, start, missed = start, end, 0
-        drawn += 1
-        yield Page(
-            number - 1,
-            begin,
-            start,
-            shown.answer,
-            look.face.family,
-            image(shown.labels, look, paper, partial(draw_shapes, chart=shown, look=look)),
-            letters(shown.labels, look, paper),
-            shown,
-        )
-
-
 def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, Any]:
     paper = settings.paper.model_dump_json()
     if settings.charts is not None:
@@ -265,7 +221,7 @@ def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, An
         "kind": RENDERED,
         "lineage": {"parent": document["id"], "start": page.start, "end": page.end},
         "image": page.image,
-        "font": page.font,
+        "font": page.font or None,
         "letters": page.letters.text,
         "letter_x": page.letters.x,
         "letter_y": page.letters.y,

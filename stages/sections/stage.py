@@ -46,6 +46,9 @@ class Sections(MapStage):
     others: tuple[str, ...] = ()
     """Headings of other sections to cut, in small letters, such as acknowledgements."""
 
+    def edits_texts(self) -> bool:
+        return True
+
     def adds(self) -> tuple[pa.Field, ...]:
         return (CUTS, REMOVED_BYTES)
 

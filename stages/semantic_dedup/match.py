@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.shard import Shard
-from corpusmill.stages.semantic_dedup.settings import RANKING, SemanticDedupSettings
+from corpusmill.stages.columns.ranking import RANKING
+from corpusmill.stages.semantic_dedup.settings import SemanticDedupSettings
 from corpusmill.stages.semantic_dedup.vectors import Vectors, vectors_of
 from corpusmill.stages.shuffle.row_groups import (
     UNBOUNDED,

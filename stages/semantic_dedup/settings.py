@@ -6,12 +6,6 @@ from corpusmill.classifiers.encoder import EncoderSettings
 from corpusmill.manifests.settings import PositiveShare, Settings
 from pydantic import PositiveInt
 
-RANKING = {  # what decides which of two documents stays, before the id does
-    "longest": [("text_bytes", "descending")],
-    "best_quality": [("quality", "descending")],
-    "first": [],
-}
-
 
 class SemanticDedupSettings(Settings):
     """Settings of the semantic-dedup stage."""

@@ -29,6 +29,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import Artifact
+from corpusmill.stages.columns.ranking import refuse_rule_without_column
 from corpusmill.stages.contract import (
     DOCUMENTS,
     EXCLUDED,
@@ -64,6 +65,7 @@ class SemanticDedup(SemanticDedupSettings, GlobalStage):
         return encoder_digest(self.embedding.encoder, self.embedding.revision)
 
     def passes(self, inputs: Inputs) -> Passes:
+        refuse_rule_without_column(inputs.documents, "survivor", self.survivor)
         documents = {
             f"{home:06d}-{name}": artifact
             for home, (name, artifact) in enumerate(

@@ -11,6 +11,7 @@ from corpusmill.manifests.receipt import Counts
 from corpusmill.manifests.schema import EXCLUSION, excluded, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.columns.cuts import with_cuts
+from corpusmill.stages.columns.ranking import RANKING
 from corpusmill.stages.columns.strings import copied, string_array
 from corpusmill.stages.columns.table import with_column
 from corpusmill.stages.contract import DOCUMENTS, EXCLUDED, Outcome
@@ -26,12 +27,6 @@ from corpusmill.stages.substring.settings import (
 )
 from numpy.typing import NDArray
 
-READ_FIRST = {  # what decides which document is read first; then the id decides
-    "longest": [("text_bytes", "descending")],
-    "first": [],
-    "newest": [("date", "descending")],
-    "best_quality": [("quality", "descending")],
-}
 WRITE_ROWS = 1024
 
 
@@ -94,7 +89,7 @@ def in_order(settings: SubstringSettings, rows: pa.Table) -> pa.Table:
     ordered by their content.
     """
     keyed = rows.append_column("text_bytes", pc.fill_null(pc.binary_length(rows["text"]), 0))
-    keys = [*READ_FIRST[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
+    keys = [*RANKING[settings.keeper], *((name, "ascending") for name in ("id", "text", "url"))]
     # Nulls come last in either direction. Without a column of addresses, the others decide.
     keys = [(name, order) for name, order in keys if name in keyed.column_names]
     return rows.take(pc.sort_indices(keyed, sort_keys=keys))

@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 
 RANGES_A_PART = 16
 SEND_ROWS = 1024
-KEEPER_COLUMNS = {"newest": ("date",), "best_quality": ("quality",)}
 KEY_BITS = 63
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?:[Ww][Ww][Ww]\.)?(?P<host>[^/?#:]+)"
 
@@ -80,7 +79,7 @@ def plan_parts(settings: SubstringSettings, measured: int, shard: Shard) -> list
     documents.
 
     The measured files are the first inputs, and the others are the documents. Raises InputError if
-    a column has two types, or if no shard has the one that decides the keeper.
+    a column has two types.
     """
     tables = [table for artifact in shard.inputs[:measured] for table in read_parquet(artifact)]
     total = pa.concat_tables([MEASURED.empty_table(), *tables])
@@ -97,12 +96,6 @@ def plan_parts(settings: SubstringSettings, measured: int, shard: Shard) -> list
             f"substring's inputs have a column of two types ({str(error).splitlines()[0]})",
             "give it the output of one stage",
         ) from error
-    for name in KEEPER_COLUMNS.get(settings.keeper, ()):
-        if shard.inputs[measured:] and name not in schema.names:
-            raise InputError(
-                f"keeper is {settings.keeper}, and the documents have no column {name}",
-                "run `corpusmill classify` first" if name == "quality" else "set another keeper",
-            )
     with shard.parquet("work/plan", schema, name="schema"):
         pass
     return []

@@ -27,6 +27,7 @@ from functools import partial
 from typing import ClassVar
 
 import pyarrow as pa
+from corpusmill.stages.columns.ranking import refuse_rule_without_column
 from corpusmill.stages.contract import GlobalStage, Inputs, Pass, Passes, Reads
 from corpusmill.stages.readers.documents import input_shards
 from corpusmill.stages.shuffle.exchange import exchange
@@ -42,6 +43,9 @@ class Substring(SubstringSettings, GlobalStage):
     version: ClassVar[int] = 2
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 
+    def edits_texts(self) -> bool:
+        return True
+
     def adds(self) -> tuple[pa.Field, ...]:
         return SUBSTRING_COLUMNS
 
@@ -50,6 +54,7 @@ class Substring(SubstringSettings, GlobalStage):
 
     def passes(self, inputs: Inputs) -> Passes:
         documents = input_shards(inputs.documents, self.name)
+        refuse_rule_without_column(inputs.documents, "keeper", self.keeper)
         ranges = key_ranges(inputs.documents, self.part_bytes)
         measured = yield Pass(
             name="measure",

@@ -17,6 +17,7 @@ from corpusmill.stages.engines.reasoning import without_reasoning
 from corpusmill.stages.synthesize.planned_rows import PlannedRow
 from corpusmill.stages.synthesize.postfilters import Context, Rejection, clean, excerpt
 from corpusmill.stages.synthesize.postfilters.degenerate import shared_words
+from corpusmill.stages.synthesize.postfilters.result import JOINT
 
 SCHEMA = extended(
     pa.field("prompt_tokens", pa.int32()),  # of all requests of the row, as the engine counts
@@ -140,7 +141,7 @@ def usable(
         return Rejection(
             "cut_off", f"output_tokens={answer.n_output_tokens}: {excerpt(answer.text)}"
         )
-    text = without_reasoning(answer.text)
+    text = without_reasoning(answer.text, JOINT.join(parts))
     if text is None:
         return Rejection("reasoning", excerpt(answer.text))
     return clean(text, prompt, Context.of(prompt, parts, n_tokens, seed))

@@ -57,7 +57,7 @@ class Synthesize(AskingStage):
     """Rephrase and expand documents with a language model, each prompt routed by level."""
 
     name: ClassVar[str] = "synthesize"
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     account: ClassVar[Account] = Account.ONE_TO_MANY
     free_settings: ClassVar[tuple[str, ...]] = ("diversity_rows", *AskingStage.free_settings)
 

@@ -44,6 +44,9 @@ class Templates(TemplateSettings, GlobalStage):
         detectors = charset.detector_versions() if self.allow else ()
         return " ".join([*(storage.digest_of(path) for path in self.allow), *detectors])
 
+    def edits_texts(self) -> bool:
+        return True
+
     def adds(self) -> tuple[pa.Field, ...]:
         return TEMPLATE_COLUMNS
 

@@ -133,7 +133,7 @@ def files_of(folder: str) -> list[str]:
     if not any(os.path.basename(path) not in BESIDE_A_TOKENIZER for path in found):
         raise ModelError(
             f"{folder} holds no tokenizer",
-            "name a folder with tokenizer.json, or make one with `corpusmill tokenizer`",
+            TOKENIZER.mend,
         )
     return found
 

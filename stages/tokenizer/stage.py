@@ -1,8 +1,7 @@
 """Tokenizer: train a byte-level BPE on documents. Write it as a folder that `AutoTokenizer` loads.
 
-The tokenizer is byte-level. So every text survives a round trip, and there is no unknown token.
-Digits stand alone, so numbers are read digit by digit. The layout follows Nemotron-H's: `<pad>` 0,
-`<s>` 1, `</s>` 2, then reserved `<SPECIAL_n>`. Three of these open the turns of the chat template.
+The tokenizer is byte-level (`bpe`). So every text survives a round trip, and there is no unknown
+token.
 
 The text is a sample bounded in bytes. A hash of each document's id chooses it. Training sees only
 sums of word counts. So the result does not depend on the order of documents or on their shards.
@@ -11,9 +10,7 @@ sums of word counts. So the result does not depend on the order of documents or 
 """
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -29,27 +26,15 @@ from corpusmill.stages.contract import Account, GlobalStage, Inputs, Pass, Passe
 from corpusmill.stages.quota import WEIGHED, draw, keys_of, read_weights
 from corpusmill.stages.readers import ReaderSettings
 from corpusmill.stages.readers.documents import input_shards, read_documents
-from pydantic import NonNegativeInt, PositiveInt, model_validator
-
-RESERVED = tuple(f"<SPECIAL_{number}>" for number in range(3, 11))
-
-# One of: a word with its leading space and an inner apostrophe; one digit; marks; line ends with
-# the blanks before them; other blanks, without the last one, which belongs to the word that
-# follows. Every character falls into one of them.
-WORDS = r" ?\p{L}[\p{L}\p{M}]*(?:['’]\p{L}+)?|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
-LONGEST_WORD = 256  # characters; training cuts longer ones, as its time grows with their square
-
-SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", *RESERVED)
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message.role == 'system' %}{{ '<SPECIAL_3>' + message.content }}"
-    "{% elif message.role == 'user' %}{{ '<SPECIAL_4>' + message.content }}"
-    "{% elif message.role == 'assistant' %}{{ '<SPECIAL_5>' + message.content + eos_token }}"
-    "{% else %}"
-    "{{ raise_exception('the roles are system, user and assistant, not ' + message.role) }}"
-    "{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<SPECIAL_5>' }}{% endif %}"
+from corpusmill.stages.tokenizer.bpe import (
+    CHAT_TEMPLATE,
+    RESERVED,
+    SPECIAL_TOKENS,
+    as_json,
+    tokenizer_files,
+    train_bpe,
 )
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 FOLDER = "tokenizer"
 REPORT = "training.json"
@@ -137,76 +122,6 @@ class Tokenizer(GlobalStage):
         )
 
 
-def train_bpe(texts: Iterator[str], settings: Tokenizer) -> Any:
-    """A trained `tokenizers.Tokenizer`.
-
-    Raises RecipeError if the text is too little for the vocabulary.
-    """
-    import tokenizers
-    from tokenizers import decoders, models, pre_tokenizers, trainers
-
-    words = pre_tokenizers.Split(tokenizers.Regex(WORDS), "isolated")
-    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer = tokenizers.Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, piece_splitter(), as_bytes])
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=settings.vocab_size,
-        min_frequency=settings.min_frequency,
-        special_tokens=list(settings.special_tokens),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    with _all_cores():
-        tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, as_bytes])
-    if tokenizer.get_vocab_size() < settings.vocab_size:
-        raise RecipeError(
-            f"the text gives a vocabulary of {tokenizer.get_vocab_size()} only, "
-            f"{settings.vocab_size} were asked for",
-            "give more text, a smaller vocab_size, or min_frequency 1",
-        )
-    return tokenizer
-
-
-def piece_splitter() -> Any:
-    """A pre-tokenizer that cuts a word into pieces of at most `LONGEST_WORD` characters."""
-    import tokenizers
-
-    pattern = tokenizers.Regex(f"(?m:.{{1,{LONGEST_WORD}}})")
-    return tokenizers.pre_tokenizers.Split(pattern, "isolated")
-
-
-def tokenizer_files(tokenizer: Any, settings: Tokenizer) -> dict[str, bytes]:
-    """File name -> bytes of the folder that `AutoTokenizer` and vLLM load."""
-    pad, bos, eos, *more = settings.special_tokens
-    names = {"pad_token": pad, "bos_token": bos, "eos_token": eos}
-    described = {
-        "lstrip": False,
-        "normalized": False,
-        "rstrip": False,
-        "single_word": False,
-        "special": True,
-    }
-    tokenizer_config = {
-        **names,
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "added_tokens_decoder": {
-            str(tokenizer.token_to_id(token)): {"content": token, **described}
-            for token in settings.special_tokens
-        },
-        "additional_special_tokens": more,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": settings.model_max_length,
-        "chat_template": settings.chat_template,
-    }
-    return {
-        "tokenizer.json": tokenizer.to_str(pretty=True).encode(),
-        "tokenizer_config.json": _as_json(tokenizer_config),
-        "special_tokens_map.json": _as_json({**names, "additional_special_tokens": more}),
-    }
-
-
 def _measure(settings: Tokenizer, shard: Shard) -> list[Counts]:
     """Write the key and text bytes of every document that has text."""
     with shard.parquet("work/measure", WEIGHED) as output:
@@ -243,7 +158,7 @@ def _plan(settings: Tokenizer, shard: Shard) -> list[Counts]:
         "text_bytes": drawn.weight,
         "threshold": f"{drawn.threshold:x}",
     }
-    shard.file("work/plan", REPORT, _as_json(plan))
+    shard.file("work/plan", REPORT, as_json(plan))
     return []
 
 
@@ -307,26 +222,5 @@ def _train(settings: Tokenizer, shard: Shard) -> list[Counts]:
         "vocabulary_size": tokenizer.get_vocab_size(),
         "bytes_per_token": round(sum(len(text.encode()) for text in measured) / n_tokens, 4),
     }
-    shard.file("", REPORT, _as_json(report))
+    shard.file("", REPORT, as_json(report))
     return [account]
-
-
-@contextmanager
-def _all_cores() -> Iterator[None]:
-    """Let the library use every core, because the pass has only this task.
-
-    The library's switch is an environment variable.
-    """
-    before = os.environ.get("TOKENIZERS_PARALLELISM")
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TOKENIZERS_PARALLELISM"]
-        else:
-            os.environ["TOKENIZERS_PARALLELISM"] = before
-
-
-def _as_json(record: dict[str, Any]) -> bytes:
-    return (json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -39,6 +39,7 @@ def write_encoder(
     seed: int = 0,
     kind: str = "bert",
     spread: float = 0.02,
+    layers: int = 1,
 ) -> str:
     """A random model of width 16. kind: bert or roberta.
 
@@ -53,7 +54,7 @@ def write_encoder(
         kind,
         vocab_size=len(WORDS) + 4,
         hidden_size=16,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=64,

@@ -76,3 +76,8 @@ def test_excluded_rows_carry_stage_reason_and_detail():
     )
     assert rows.schema.names[-3:] == ["stage", "reason", "detail"]
     assert extended(pa.field("id", pa.string())) == DOCUMENT
+
+
+def test_a_name_that_is_declared_twice_is_one_column():
+    once, again = pa.field("length", pa.int32()), pa.field("length", pa.int64())
+    assert extended(once, again) == extended(once)

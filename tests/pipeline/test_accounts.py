@@ -252,6 +252,17 @@ def test_verify_sees_a_file_that_no_shard_read(tmp_path, web):
     assert any("no shard read" in problem and "00002.parquet" in problem for problem in problems)
 
 
+def test_verify_knows_the_files_that_shards_read_before_their_folder_was_moved(tmp_path, web):
+    run("filter", NO_RULES, tmp_path / "old/filter", web)
+    run("redact", {}, tmp_path / "old/redact", str(tmp_path / "old/filter"))
+    (tmp_path / "old").rename(tmp_path / "new")
+    write_shard(tmp_path / "web/00003.parquet", documents("more", 40))
+    run("filter", NO_RULES, tmp_path / "new/filter", web)
+    manifest = run("redact", {}, tmp_path / "new/redact", str(tmp_path / "new/filter"))
+    assert [output.name for output in manifest.documents()][-1] == "00003.parquet"
+    assert verify(str(tmp_path / "new")).problems == []
+
+
 def test_verify_says_once_that_a_receipt_is_lost(tmp_path, web):
     run("filter", NO_RULES, tmp_path / "filter", web)
     run("redact", {}, tmp_path / "redact", str(tmp_path / "filter"))

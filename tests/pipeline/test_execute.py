@@ -12,7 +12,7 @@ from corpusmill.manifests import finding, storage
 from corpusmill.manifests.errors import CorpusmillError, InputError, StorageError
 from corpusmill.manifests.looking.verify import Verdict, verify
 from corpusmill.manifests.manifest import read_manifest
-from corpusmill.manifests.parquet_files import read_parquet
+from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Receipt, list_receipts, read_receipt
 from corpusmill.pipeline.execute import Job, execute
 from corpusmill.pipeline.fused import Fused
@@ -95,6 +95,23 @@ def test_fused_stages_each_have_their_account(tmp_path):
         ("drop_short", 5, 3),
         ("drop_shorter", 3, 1),
     ]
+
+
+def test_two_fused_stages_that_add_the_same_column_write_it_once(tmp_path):
+    class Again(DropShort):
+        name = "drop_shorter"
+
+    fused = Fused(stages=(DropShort(), Again(minimum=5)))
+    texts = [f"text {number}" for number in range(300)]
+    manifest = execute(
+        job(fused, tmp_path / "out", write_documents(tmp_path, {"a": texts})), InlineRunner()
+    )
+    (documents,), (dropped,) = manifest.documents(), manifest.documents("excluded")
+    for written in (documents, dropped):
+        names = schema_of(written).names
+        assert len(names) == len(set(names))
+    (table,) = read_parquet(documents)
+    assert table["length"].to_pylist() == [len(text) for text in texts]
 
 
 def test_a_second_run_does_nothing_again(tmp_path):

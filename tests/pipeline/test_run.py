@@ -232,6 +232,51 @@ def test_a_tokenizer_larger_than_the_model_is_named_before_an_earlier_stage_runs
     assert verify(str(tmp_path / "out")).problems == []
 
 
+LINKING = (Step("extract", "extract"), Step("link", "link"))
+
+
+@pytest.mark.parametrize(
+    ("behind", "name", "way"),
+    [
+        ((Step("sections", "cut"),), "cut", "run cut before link"),
+        # The pairs pass through a stage of several passes and one that only drops documents.
+        (
+            (
+                Step("dedup", "dedup"),
+                Step("filter", "filter", (), {"families": ["gopher_quality"]}),
+                Step("redact", "redact"),
+            ),
+            "redact",
+            "run redact before link, or set mode to count",
+        ),
+        ((Step("substring", "substring", ("step:link",)),), "substring", "run substring before"),
+        ((Step("dedup", "dedup"), Step("templates", "templates")), "templates", "before link"),
+    ],
+)
+def test_a_step_that_would_edit_one_text_of_a_pair_is_refused_before_anything_runs(
+    texts, tmp_path, behind, name, way
+):
+    recipe = Recipe("r", (str(texts),), (*LINKING, *behind))
+    with pytest.raises(RecipeError, match=rf"^{name} edits the column text only.*{way}"):
+        run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), on_done=lambda *_: None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        (Step("filter", "filter", (), {"families": ["gopher_quality"]}),),
+        (Step("redact", "redact", (), {"mode": "count"}),),
+        (Step("redact", "redact", ("step:extract",)),),
+    ],
+)
+def test_a_step_that_edits_no_pair_is_let_through(texts, tmp_path, behind):
+    """The run goes on to link, which finds no link in these texts."""
+    recipe = Recipe("r", (str(texts),), (*LINKING, *behind))
+    with pytest.raises(InputError, match="no document links to another page"):
+        run_recipe(recipe, str(tmp_path / "out"), InlineRunner(), on_done=lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("assignment", "mend"),
     [

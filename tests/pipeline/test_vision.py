@@ -378,7 +378,7 @@ def test_an_export_is_averaged_with_the_language_model_before(packed, tmp_path):
     other = HybridModel(model.config.model_copy(update={"ffn_size": 24}))
     initialise(other, 7)
     write_model(other, tokenizer, tmp_path / "other", "float32", 160)
-    with pytest.raises(CorpusmillError, match="ffn_size"):
+    with pytest.raises(CorpusmillError, match=r"ffn_size.*; set average_with to an export"):
         run(
             "export",
             {**settings, "average_with": str(tmp_path / "other")},

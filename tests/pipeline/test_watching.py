@@ -1,9 +1,11 @@
 """`watch` sees a run from outside: what runs, how far it is, what stopped, what is finished."""
 
 import json
+from pathlib import Path
 
 import pytest
 from corpusmill.manifests.errors import InputError
+from corpusmill.manifests.shard import progress_folder
 from corpusmill.pipeline.recipe import Recipe, Step
 from corpusmill.pipeline.run import run_recipe
 from corpusmill.pipeline.runner import InlineRunner
@@ -67,6 +69,29 @@ def test_an_interrupted_stage_is_stopped(recipe, tmp_path):
     assert (state.state, state.done, state.shards) == (State.STOPPED, 1, 2)
     (line,) = lines([state], Rates())
     assert line.words == "stopped, 1 of 2 shards"
+
+
+def test_what_was_read_waits_for_a_first_answer(recipe, tmp_path):
+    """As `pipeline.progress` counts it. A shard of a model's stage is read before it is asked."""
+    output, seen = str(tmp_path / "out"), []
+
+    class Asking(InlineRunner):
+        def run(self, tasks, *, holds_engine=False):
+            tasks, watcher = list(tasks), Watcher(output)
+            below = Path(progress_folder(tasks[0].folder))
+            below.mkdir(parents=True, exist_ok=True)
+            size = sum(artifact.size for artifact in tasks[0].inputs)
+            of_shard = {"shard": tasks[0].shard, "unit": "pages", "total": None, "read": size}
+            for done in (0, 1):
+                (below / "a.json").write_text(json.dumps({**of_shard, "done": done}))
+                seen.extend(watcher.look())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(recipe, output, Asking(), lambda *_: None)
+    waiting, answered = seen
+    assert waiting.part == 0
+    assert answered.part == pytest.approx(0.25, abs=0.01)
 
 
 def test_the_page_refreshes_itself_only_while_something_runs(recipe, tmp_path):

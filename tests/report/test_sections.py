@@ -8,12 +8,16 @@ import pytest
 from corpusmill.manifests.looking.domains import with_site
 from corpusmill.manifests.manifest import Manifest
 from corpusmill.manifests.storage import Artifact, artifact_of
+from corpusmill.pipeline.recipe import Recipe, Step
+from corpusmill.pipeline.run import run_recipe
+from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.report.reading import sampling
 from corpusmill.report.reading.run import Run, StageView
 from corpusmill.report.sections.answers import labels, usage
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.differences import Piece, by_words, changes
 from corpusmill.report.sections.examples import levels
+from corpusmill.report.sections.headline import headline
 from corpusmill.report.sections.lineage import lineage
 from corpusmill.report.sections.prompts import prompts
 from corpusmill.report.sections.shares import clusters
@@ -75,6 +79,43 @@ def test_the_lineage_leads_from_the_raw_files_to_the_last_stage(run):
     ]
     assert nodes[0].raw
     assert nodes[1].reads == [nodes[0].key]
+
+
+def test_the_tokens_of_two_packs_of_the_same_documents_are_not_added(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "The river rises and the town waits."}\n')
+    tokenizer = {"tokenizer": "package:models/tiny"}
+    steps = (
+        Step("extract", "extract", (), {"min_text_chars": 0}),
+        Step("pack", "bare", ("step:extract",), {**tokenizer, "add_eos": False}),
+        Step("pack", "ended", ("step:extract",), tokenizer),
+    )
+    inputs, output = (str(tmp_path / "in.jsonl"),), str(tmp_path / "out")
+    run_recipe(Recipe("r", inputs, steps), output, InlineRunner(), lambda *_: None)
+    run = Run(output)
+    (bare,), (ended,) = ([row.tokens for row in stage.rows] for stage in run.of("pack"))
+    assert 0 < bare < ended
+    found = headline(run, chains(run), [])
+    shown = [(card.value, card.note) for card in found.cards if card.title == "tokens out"]
+    assert shown == [(f"{ended:,}", "35 B, in ended"), (f"{bare:,}", "35 B, in bare")]
+    said = f"ended holds {ended:,} tokens (35 B) and bare holds {bare:,} tokens (35 B)."
+    assert said in found.sentences
+
+
+def test_the_tokens_of_a_step_that_another_was_made_from_are_not_shown(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": "The river rises."}\n')
+    mixed = {"tokenizer": "package:models/tiny", "tokens": 10}
+    steps = (
+        Step("extract", "extract", (), {"min_text_chars": 0}),
+        Step("blend", "first", (), {**mixed, "sources": {"a": {"input": "step:extract"}}}),
+        Step("blend", "second", (), {**mixed, "sources": {"a": {"input": "step:first"}}}),
+    )
+    inputs, output = (str(tmp_path / "in.jsonl"),), str(tmp_path / "out")
+    run_recipe(Recipe("r", inputs, steps), output, InlineRunner(), lambda *_: None)
+    run = Run(output)
+    assert all(row.tokens for stage in run.of("blend") for row in stage.rows)
+    found = headline(run, chains(run), [])
+    (shown,) = (card.note for card in found.cards if card.title == "tokens out")
+    assert shown.endswith("in second")
 
 
 def test_words_that_only_one_text_has_are_marked():

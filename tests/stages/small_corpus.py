@@ -13,7 +13,8 @@ from corpusmill.manifests.schema import DOCUMENT
 from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
-from corpusmill.stages.tokenizer.stage import Tokenizer, tokenizer_files, train_bpe
+from corpusmill.stages.tokenizer.bpe import tokenizer_files, train_bpe
+from corpusmill.stages.tokenizer.stage import Tokenizer
 
 SYLLABLES = ("ka", "no", "ri", "tel", "mos", "ab", "ün", "sta", "wö", "pe", "lin", "qu")
 

@@ -224,18 +224,19 @@ def test_tokens_that_the_earlier_model_lacks_keep_their_weights(run, tokenizer, 
 
 def test_an_earlier_model_of_another_kind_shape_or_tokenizer_is_refused(run, tokenizer, tmp_path):
     model, config = checkpoint.load_model(run.checkpoint)
-    folder, earlier = tmp_path / "before", Earlier(tmp_path / "before", 0.25)
+    folder = tmp_path / "before"
+    earlier = Earlier(folder, 0.25, mend="take another")
     write_model(model, tokenizer, folder, "float32", config.sequence_length)
     average(model, earlier, tokenizer)
     settings = folder / "config.json"
     reader = {"model_type": "internvl", "text_config": json.loads(settings.read_text())}
     wide = HybridModel(model.config.model_copy(update={"ffn_size": 24}))
-    with pytest.raises(ModelError, match="ffn_size is 64, not 24; set average_with to an export"):
+    with pytest.raises(ModelError, match="ffn_size is 64, not 24; take another"):
         average(wide, earlier, tokenizer)
     moved = Tokenizer(models.WordLevel({f"t{i}": i for i in range(64)}, unk_token="t2"))
     moved.save(str(folder / "tokenizer.json"))
-    with pytest.raises(ModelError, match=r"2 tokens have another id or none, 't0'.*average_with"):
+    with pytest.raises(ModelError, match=r"2 tokens have another id or none, 't0'.*; take another"):
         average(model, earlier, tokenizer)
     settings.write_text(json.dumps(reader))
-    with pytest.raises(ModelError, match="type 'internvl'; set average_with to an export"):
+    with pytest.raises(ModelError, match="type 'internvl'; take another"):
         average(model, earlier, tokenizer)

@@ -17,9 +17,10 @@ from corpusmill.trainer.model import HybridModel
 from corpusmill.trainer.presets import NEMOTRON_H_4B
 from corpusmill.trainer.ranks import Ranks
 from corpusmill.trainer.records import read_records
-from corpusmill.trainer.shape import HybridConfig
 from corpusmill.trainer.step_graph import PLAIN_STEPS, Captured, StepGraph, decide
 from torch import nn
+
+from benchmarks.train_shapes import SHAPES
 
 GPU = Ranks(torch.device("cuda"))
 
@@ -51,15 +52,7 @@ def test_auto_leaves_large_layers_and_a_cpu_alone_and_says_nothing(make_gpu_conf
 @pytest.mark.parametrize(("rows", "wins"), [(16, True), (17, False)])
 def test_layers_are_small_up_to_the_largest_that_was_measured(make_gpu_config, rows, wins):
     """benchmarks/train.py --graph: 162M, 16 rows of 2,048 tokens."""
-    model = HybridConfig(
-        pattern="M-M-M-M*-M-M-M-M*-M-M-M-",
-        hidden_size=768,
-        ffn_size=3072,
-        attention_heads=6,
-        key_value_heads=2,
-        mamba_heads=24,
-        vocab_size=32768,
-    )
+    model = SHAPES["162M"]["model"]
     config = make_gpu_config(model=model, sequence_length=2048, batch_size=rows)
     with torch.device("meta"):
         loss = SummedLoss(HybridModel(model), config)

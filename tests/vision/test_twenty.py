@@ -19,7 +19,7 @@ def picture(level):
 
 def test_the_part_between_the_marks_is_replaced(tmp_path, monkeypatch):
     page = HeldOutPage(picture(10), "a | b\n`c`", "Lato", "web")
-    chart = HeldOutChart(picture(200), "7", "Lora", "web", "How many?", "bars", (7, 8))
+    chart = HeldOutChart(picture(200), "7", "Lora", "web", "How many?", "bars", ("7", "8"))
     keep_pictures([(page, "a1b"), (chart, "")], tmp_path / "twenty.tar")
     written = tmp_path / "vision.md"
     written.write_text(f"before\n{vision_twenty.BEGIN}old\n{vision_twenty.END}after\n")

@@ -15,7 +15,9 @@ from MathJax's scripts, or from the `alt` of an image.
 
 import numpy as np
 from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.extract.page.attribute_values import facts_of
 from corpusmill.stages.extract.page.block_borders import NOTHING, SPACE, admits, end_block
+from corpusmill.stages.extract.page.close_tags import close_deeper, close_first, pop_to
 from corpusmill.stages.extract.page.facts import (
     DISPLAY_MATH,
     DISPLAY_SCRIPT,
@@ -42,15 +44,7 @@ from corpusmill.stages.extract.page.names import (
     tag_number,
 )
 from corpusmill.stages.extract.page.nesting import IMPLIED_ENDS, REACH
-from corpusmill.stages.extract.page.open_tags import (
-    H1,
-    H6,
-    break_block,
-    close_deeper,
-    close_first,
-    pop_to,
-    push,
-)
+from corpusmill.stages.extract.page.open_tags import H1, H6, break_block, push
 from corpusmill.stages.extract.page.page import (
     AFTER_LINE_END,
     ANNOTATION_FROM,
@@ -89,7 +83,6 @@ from corpusmill.stages.extract.page.search import find
 from corpusmill.stages.extract.page.style_sheets import read_style_sheet
 from corpusmill.stages.extract.page.tags import (
     after_comment,
-    facts_of,
     is_letter,
     name_hash,
     raw_end,

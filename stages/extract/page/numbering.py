@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from corpusmill.stages.columns.compiled import uncounted
+from corpusmill.stages.extract.page.attribute_values import whole_number
 from corpusmill.stages.extract.page.facts import (
     CAPITAL_LETTERS,
     CAPITAL_ROMAN,
@@ -22,7 +23,6 @@ from corpusmill.stages.extract.page.page import (
     S_ORDERED,
     Page,
 )
-from corpusmill.stages.extract.page.tags import whole_number
 from numpy.typing import NDArray
 
 START, VALUE, REVERSED, TYPE = (

@@ -1,17 +1,14 @@
-"""The stack of open tags: what a tag stands in, what it passes on to the tags inside it, and what
-closes it.
+"""The stack of open tags: what a tag stands in, and what it passes on to the tags inside it.
+`close_tags` closes them.
 
 Each row of `page.stack` is an open tag with what it has inherited. An element (a tag that breaks
 lines) also has a row in `page.elements`.
 """
 
-import numpy as np
-from corpusmill.stages.columns.compiled import merged, uncounted
+from corpusmill.stages.columns.compiled import merged
+from corpusmill.stages.extract.page.attribute_values import mark_words, signature, whole_number
 from corpusmill.stages.extract.page.block_borders import end_block
 from corpusmill.stages.extract.page.code import (
-    M_REMOVED,
-    close_removed,
-    end_line,
     is_no_text,
     open_code,
 )
@@ -28,11 +25,7 @@ from corpusmill.stages.extract.page.facts import (
     UNDISPLAYED,
     UNSPOKEN,
 )
-from corpusmill.stages.extract.page.formulas import close_formula
 from corpusmill.stages.extract.page.mathml import (
-    M_MATH,
-    close_math,
-    end_formula,
     in_formula,
     open_math,
 )
@@ -49,27 +42,19 @@ from corpusmill.stages.extract.page.names import (
     region,
     tag_number,
 )
-from corpusmill.stages.extract.page.nesting import CLOSE, STOP
 from corpusmill.stages.extract.page.numbering import number_item, open_numbering
 from corpusmill.stages.extract.page.page import (
-    ANNOTATION_FROM,
     BLOCK_BEGIN,
     BLOCK_HIDDEN,
     BLOCKS,
-    CODE_FROM,
     DEPTH,
     ELEMENTS,
     FAINT,
-    FORMULA_END,
-    IN_LINK,
     IS_POST,
     LANGUAGE_BEGIN,
     LANGUAGE_END,
-    LAST,
     LEVEL,
     MARK,
-    MATH_DISPLAY,
-    MATH_FROM,
     MAX_DEPTH,
     ORDINAL,
     OVERFLOW,
@@ -101,15 +86,9 @@ from corpusmill.stages.extract.page.page import (
     WRITE,
     Page,
 )
-from corpusmill.stages.extract.page.scripts import M_SCRIPT, close_script, open_script
-from corpusmill.stages.extract.page.tags import (
-    is_space,
-    mark_words,
-    signature,
-    whole_number,
-)
+from corpusmill.stages.extract.page.scripts import open_script
+from corpusmill.stages.extract.page.tags import is_space
 from corpusmill.stages.extract.page.text import new_line_in_code
-from numpy.typing import NDArray
 
 _TAGS = "a dialog li noscript ol table td th tr ul"
 A, DIALOG, LI, NOSCRIPT, OL, TABLE, TD, TH, TR, UL = (tag_number(name) for name in _TAGS.split())
@@ -190,15 +169,6 @@ def push(page: Page, number: int, facts: int, present: int) -> None:
         open_math(page, number)
     elif not flags & BLOCK:
         open_script(page, number, facts)
-
-
-@merged
-def close_deeper(page: Page) -> None:
-    """Close the innermost tag, which is deeper than the stack."""
-    state = page.state
-    if state[SKIPPED_FROM] == MAX_DEPTH + state[OVERFLOW]:
-        state[SKIPPED_FROM] = 0
-    state[OVERFLOW] -= 1
 
 
 @merged
@@ -290,70 +260,3 @@ def _open_regions(page: Page, number: int, facts: int, present: int) -> None:
         levels[NOT_SHOWN] = 0
     if facts & UNSPOKEN:
         levels[NOT_SPOKEN] = 0
-
-
-@merged
-def close_first(page: Page, rules: NDArray[np.uint8]) -> None:
-    """Close the innermost open tag that the rules say to close, and all tags within it. Close none
-    if the rules say stop before.
-    """
-    state = page.state
-    depth = state[DEPTH]
-    while depth > 0 and rules[page.stack[depth, S_TAG]] != CLOSE:
-        if rules[page.stack[depth, S_TAG]] == STOP:
-            return
-        depth -= 1
-    if depth > 0:
-        pop_to(page, depth - 1)
-
-
-@uncounted
-def pop_to(page: Page, depth: int) -> None:
-    """Close the open tags above `depth`."""
-    state = page.state
-    while state[DEPTH] > depth:
-        top = page.stack[state[DEPTH]]
-        page.open_count[top[S_TAG]] -= 1
-        breaks = top[S_ELEMENT] != page.stack[state[DEPTH] - 1, S_ELEMENT]
-        if breaks and state[ELEMENTS] > 0:
-            page.elements[top[S_ELEMENT], LAST] = state[ELEMENTS] - 1
-        if state[SKIPPED_FROM] == 0:
-            if breaks:
-                if state[PRE_FROM] > 0:
-                    end_line(page, top)
-                else:
-                    break_block(page)
-            if top[S_MARK]:
-                _close_marked(page, top)
-        if top[S_TAG] == A:
-            state[IN_LINK] = 0
-        if state[ANNOTATION_FROM] == state[DEPTH]:
-            close_formula(page, state[MATH_DISPLAY] != 0)
-            state[FORMULA_END], state[ANNOTATION_FROM], state[SKIPPED_FROM] = (
-                state[WRITE],
-                0,
-                state[MATH_FROM],
-            )
-        if state[MATH_FROM] == state[DEPTH]:
-            if state[SKIPPED_FROM] == 0:
-                end_formula(page)
-            state[MATH_FROM] = 0
-        if state[SKIPPED_FROM] >= state[DEPTH]:
-            state[SKIPPED_FROM] = 0
-        if state[CODE_FROM] == state[DEPTH]:
-            state[CODE_FROM] = 0
-        if state[PRE_FROM] == state[DEPTH]:
-            end_block(page)
-            state[PRE_FROM] = 0
-        state[DEPTH] -= 1
-
-
-@uncounted
-def _close_marked(page: Page, top: NDArray[np.int32]) -> None:
-    mark = top[S_MARK]
-    if mark & M_MATH:
-        close_math(page, mark)
-    if mark & M_SCRIPT:
-        close_script(page, top)
-    if mark & M_REMOVED:
-        close_removed(page, top)

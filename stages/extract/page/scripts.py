@@ -19,7 +19,7 @@ from corpusmill.stages.extract.page.facts import (
     OVERLINE,
     RAISED,
 )
-from corpusmill.stages.extract.page.hashing import FNV_OFFSET, mix, word_hash
+from corpusmill.stages.extract.page.hashing import word_hash
 from corpusmill.stages.extract.page.names import tag_number
 from corpusmill.stages.extract.page.notation import (
     OVER,
@@ -45,14 +45,25 @@ from corpusmill.stages.extract.page.page import (
     WRITE,
     Page,
 )
+from corpusmill.stages.extract.page.script_places import (
+    LONGEST_SCRIPT,
+    are_digits,
+    ends_with,
+    ends_with_bracket,
+    is_above_a_word,
+    is_after_atom,
+    is_after_fraction_slash,
+    is_listed,
+    is_sign,
+    is_word_byte,
+    word_at,
+)
 from numpy.typing import NDArray
 
 A, RT, SUB, SUP = (tag_number(name) for name in ("a", "rt", "sub", "sup"))
 M_SUP, M_SUB, M_NOTE, M_READING, M_RADICAND, M_FRACTION = (1 << bit for bit in range(6))
 M_SCRIPT = M_SUP | M_SUB | M_READING | M_RADICAND
-LONGEST_SCRIPT = 40  # bytes; longer text is no exponent
 SHORT_SCRIPT = 12  # bytes; longer text with spaces is no exponent
-NOTED_WORD = 4  # letters; a number above a longer word is a note's, except above these:
 # Endings of ordinals and abbreviations, signs: they are written as they are.
 _PLAIN = (
     "st nd rd th er re ère e ers res es ème eme èmes nde ter o os a as ª º mo ma to te de ste tm "
@@ -62,24 +73,9 @@ PLAIN = np.array(
     [word_hash(word) for word in _PLAIN.split()],
     np.uint64,
 )
-_MEASURED = (
-    "mile miles inch inches feet foot yard yards acre metre metres meter meters metro metros "
-    "mètre mètres sinh cosh tanh grad curl"
-)
-MEASURED = np.array(
-    [word_hash(word) for word in _MEASURED.split()],
-    np.uint64,
-)
-# Elements whose subscripts are numbers of atoms. A subscript 1 is never one.
-_ATOMS = "Cl Br Na Ca Mg Al Si Fe Cu Zn Li Mn Ti Pb Ag Hg Cr Ni Co Ba Se"
-ATOMS = np.array(
-    [ord(letter) for letter in "HCNOSPFB"]
-    + [ord(name[0]) << 8 | ord(name[1]) for name in _ATOMS.split()],
-    np.int64,
-)
 SMALL_O = ord("o")  # nº, written as an o
-CARET, UNDERSCORE, SLASH, LEFT, RIGHT, SQUARE, BACK_SQUARE, ZERO, ONE, NINE, PLUS, MINUS = (
-    ord(sign) for sign in "^_/()[]019+-"
+CARET, UNDERSCORE, SLASH, LEFT, RIGHT, SQUARE, BACK_SQUARE, ZERO, ONE, NINE = (
+    ord(sign) for sign in "^_/()[]019"
 )
 
 
@@ -95,7 +91,7 @@ def open_script(page: Page, number: int, facts: int) -> None:
     elif number == SUB or facts & LOWERED:
         top[S_MARK] |= M_SUB
     elif number == RT:
-        if state[WRITE] > state[BLOCK_BEGIN] and not _ends_with_bracket(page):
+        if state[WRITE] > state[BLOCK_BEGIN] and not ends_with_bracket(page):
             append_word(page, ROUND_OPEN)
             top[S_MARK] |= M_READING
             top[S_BEGIN] = state[WRITE]
@@ -103,7 +99,7 @@ def open_script(page: Page, number: int, facts: int) -> None:
         top[S_MARK] |= M_FRACTION
     elif facts & (NUMERATOR | DENOMINATOR) and page.stack[state[DEPTH] - 1, S_MARK] & M_FRACTION:
         _open_part(page, facts)
-    elif facts & OVERLINE and _ends_with(page, 0xE2, 0x88, 0x9A):  # a root sign
+    elif facts & OVERLINE and ends_with(page, 0xE2, 0x88, 0x9A):  # a root sign
         top[S_MARK] |= M_RADICAND
 
 
@@ -117,13 +113,13 @@ def _open_part(page: Page, facts: int) -> None:
         return
     last = page.text[state[WRITE] - 1]
     if facts & DENOMINATOR:
-        if _ends_with(page, 0xE2, 0x81, 0x84):  # a fraction slash
+        if ends_with(page, 0xE2, 0x81, 0x84):  # a fraction slash
             state[WRITE] -= 3
             append_word(page, OVER)
         elif last != SLASH:
             append_word(page, OVER)
         state[PENDING] = NOTHING
-    elif _is_word_byte(last):
+    elif is_word_byte(last):
         state[PENDING] = SPACE
 
 
@@ -173,11 +169,11 @@ def _close_sup(page: Page, top: NDArray[np.int32], content: int, based: bool) ->
         and first != SMALL_O
         and 97 <= text[content - 1] <= 122
     )
-    if not letter_above_letter and _listed(PLAIN, _word(page, content, state[WRITE])):
+    if not letter_above_letter and is_listed(PLAIN, word_at(page, content, state[WRITE])):
         return
-    if linked or (based and _above_a_word(page, content)):
+    if linked or (based and is_above_a_word(page, content)):
         bracketed = first in (SQUARE, LEFT)
-        if bracketed or _is_word_byte(first):
+        if bracketed or is_word_byte(first):
             if not bracketed:
                 insert(page, content, SQUARE, 1)
                 text[state[WRITE]] = BACK_SQUARE
@@ -185,7 +181,7 @@ def _close_sup(page: Page, top: NDArray[np.int32], content: int, based: bool) ->
             if based:
                 insert(page, content, SPACE, 1)
         return
-    if not based or not (_is_word_byte(first) or _is_sign(page, content) or first == LEFT):
+    if not based or not (is_word_byte(first) or is_sign(page, content) or first == LEFT):
         return
     if first == SQUARE or text[content - 1] == CARET:
         return
@@ -196,7 +192,7 @@ def _close_sup(page: Page, top: NDArray[np.int32], content: int, based: bool) ->
 def _close_sub(page: Page, content: int) -> None:
     text, state = page.text, page.state
     slash = content - 1
-    if text[slash] == SLASH or _is_fraction_slash(page, content):
+    if text[slash] == SLASH or is_after_fraction_slash(page, content):
         if text[slash] != SLASH:
             slash -= 2
             text[slash] = SLASH
@@ -205,13 +201,13 @@ def _close_sub(page: Page, content: int) -> None:
             state[WRITE] -= 2
         _join_numerator(page, slash)
         return
-    if not _is_word_byte(text[content]) and not _is_sign(page, content):
+    if not is_word_byte(text[content]) and not is_sign(page, content):
         return
-    if _are_digits(page, content) and (
+    if are_digits(page, content) and (
         text[content - 1] == RIGHT
         or (
             (text[content] > ONE or (text[content] == ONE and state[WRITE] - content > 1))
-            and _after_atom(page, content)
+            and is_after_atom(page, content)
         )
     ):
         return
@@ -228,7 +224,7 @@ def _write_script(page: Page, content: int, mark: int) -> None:
     for place in range(content, state[WRITE]):
         byte = page.text[place]
         spaced = spaced or byte == SPACE
-        if not _is_word_byte(byte) and not (place == content and _is_sign(page, place)):
+        if not is_word_byte(byte) and not (place == content and is_sign(page, place)):
             single = False
     if spaced and state[WRITE] - content > SHORT_SCRIPT:
         insert(page, content, SPACE, 1)
@@ -253,123 +249,9 @@ def _join_numerator(page: Page, slash: int) -> None:
         place -= 1
     if place == slash or place <= state[BLOCK_BEGIN] or text[place - 1] != CARET:
         return
-    if place - 1 > state[BLOCK_BEGIN] and _is_word_byte(text[place - 2]):
+    if place - 1 > state[BLOCK_BEGIN] and is_word_byte(text[place - 2]):
         text[place - 1] = SPACE
         return
     for at in range(place, state[WRITE]):
         text[at - 1] = text[at]
     state[WRITE] -= 1
-
-
-@uncounted
-def _above_a_word(page: Page, content: int) -> bool:
-    """Whether a number stands above the end of a word or of a sentence, as marks of notes do."""
-    if not _are_digits(page, content) or page.state[WRITE] - content > 3:
-        return False
-    text, place, letters = page.text, content, 0
-    last = text[content - 1]
-    if last in (0x2E, 0x2C, 0x3B, 0x3A, 0x21, 0x3F, 0x22, 0x27):  # . , ; : ! ? " '
-        return True
-    if last == 0x99 or last == 0x9D or last == 0x82:  # the end of ’ or ” or 。
-        return text[content - 3] in (0xE2, 0xE3)
-    while place > page.state[BLOCK_BEGIN] and content - place < LONGEST_SCRIPT:
-        byte = text[place - 1]
-        if not (_is_letter(byte) or byte >= 0x80):
-            break
-        letters += byte < 0x80 or byte >= 0xC0
-        place -= 1
-    return letters >= NOTED_WORD and not _listed(MEASURED, _word(page, place, content))
-
-
-@uncounted
-def _after_atom(page: Page, content: int) -> bool:
-    """Whether the text before `content` ends with the symbol of a chemical element."""
-    last = np.int64(page.text[content - 1])
-    if 97 <= last <= 122 and content - 2 >= page.state[BLOCK_BEGIN]:
-        last |= np.int64(page.text[content - 2]) << 8
-    for atom in ATOMS:  # noqa: SIM110 (numba knows no any() over a generator)
-        if atom == last:
-            return True
-    return False
-
-
-@uncounted
-def _listed(words: NDArray[np.uint64], code: np.uint64) -> bool:
-    for word in words:  # noqa: SIM110 (numba knows no any() over a generator)
-        if word == code:
-            return True
-    return False
-
-
-@uncounted
-def _word(page: Page, begin: int, end: int) -> np.uint64:
-    """The hash of text in lower case (ASCII)."""
-    code = FNV_OFFSET
-    for place in range(begin, end):
-        byte = page.text[place]
-        code = mix(code, byte | 32 if 65 <= byte <= 90 else byte)
-    return code
-
-
-@uncounted
-def _are_digits(page: Page, begin: int) -> bool:
-    for place in range(begin, page.state[WRITE]):  # noqa: SIM110 (numba knows no all())
-        if not ZERO <= page.text[place] <= NINE:
-            return False
-    return True
-
-
-@uncounted
-def _is_sign(page: Page, place: int) -> bool:
-    """Whether a plus or minus stands at a place of the text."""
-    text = page.text
-    return (
-        text[place] in (PLUS, MINUS)
-        or (text[place] == 0xE2 and text[place + 1] == 0x88 and text[place + 2] == 0x92)
-        or (text[place] == 0xE2 and text[place + 1] == 0x80 and text[place + 2] == 0x93)
-    )
-
-
-@uncounted
-def _is_fraction_slash(page: Page, end: int) -> bool:
-    text = page.text
-    return (
-        end - 3 >= page.state[BLOCK_BEGIN]
-        and text[end - 3] == 0xE2
-        and text[end - 2] == 0x81
-        and text[end - 1] == 0x84
-    )
-
-
-@uncounted
-def _ends_with(page: Page, first: int, second: int, third: int) -> bool:
-    text, end = page.text, page.state[WRITE]
-    return (
-        end - 3 >= page.state[BLOCK_BEGIN]
-        and page.state[PENDING] == NOTHING
-        and text[end - 3] == first
-        and text[end - 2] == second
-        and text[end - 1] == third
-    )
-
-
-@uncounted
-def _ends_with_bracket(page: Page) -> bool:
-    """Whether the text ends with an opening bracket, ASCII or full width."""
-    last = page.text[page.state[WRITE] - 1]
-    return (
-        last in (LEFT, SQUARE)
-        or _ends_with(page, 0xEF, 0xBC, 0x88)
-        or _ends_with(page, 0xE3, 0x80, 0x90)
-    )
-
-
-@uncounted
-def _is_letter(byte: int) -> bool:
-    return 97 <= (byte | 32) <= 122
-
-
-@uncounted
-def _is_word_byte(byte: int) -> bool:
-    """Whether a byte is part of a letter or a digit; all beyond ASCII count as letters."""
-    return _is_letter(byte) or ZERO <= byte <= NINE or byte >= 0x80

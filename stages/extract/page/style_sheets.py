@@ -14,20 +14,18 @@ from typing import Final
 
 import numpy as np
 from corpusmill.stages.columns.compiled import inlined, uncounted
-from corpusmill.stages.extract.page.facts import DISPLAYS, UNDISPLAYED
-from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
-from corpusmill.stages.extract.page.names import TAGS
-from corpusmill.stages.extract.page.page import HIDDEN_NAMES, TOO_MANY, Page
-from corpusmill.stages.extract.page.tags import (
+from corpusmill.stages.extract.page.attribute_values import (
     HIDES,
     ID_HASH,
     SHOWS,
     declared_facts,
-    is_letter,
-    is_space,
-    name_hash,
     of_tag,
 )
+from corpusmill.stages.extract.page.facts import DISPLAYS, UNDISPLAYED
+from corpusmill.stages.extract.page.hashing import FNV_OFFSET, look_up, mix
+from corpusmill.stages.extract.page.names import TAGS
+from corpusmill.stages.extract.page.page import HIDDEN_NAMES, TOO_MANY, Page
+from corpusmill.stages.extract.page.tags import is_letter, is_space, name_hash
 from numpy.typing import NDArray
 
 AT, OPEN, CLOSE, SEMICOLON, COMMA, SLASH, STAR, DOT, HASH, QUOTE, APOSTROPHE, BACKSLASH = (

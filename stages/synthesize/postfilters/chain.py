@@ -36,6 +36,7 @@ FILTERS: Mapping[str, Callable[..., Result]] = {
     "faithful": faithful,
     "bullets": forms.bullets,
     "question_answer": forms.question_answer,
+    "faithful_pairs": pairs.faithful_pairs,
     "needs_both": pairs.needs_both,
     "labels": forms.labels,
     "table": forms.table,

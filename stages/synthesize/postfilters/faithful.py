@@ -26,8 +26,10 @@ _ELSEWHERE = 0.67  # share of the neighbours that another fact has
 # A fact may have moved if at most this share of its neighbours is around it in the passage, too. A
 # text repeats its names among other words, so the share of a name is lower.
 _HERE_NUMBER, _HERE_NAME = 0.34, 0.2
+_RIGHT_BESIDE, _LEAST_NEAR = 3, 2  # words beside two facts that may have changed places
 _MOST_FACTS = 200  # of an answer; those behind them are not compared with others
 _SHOWN = 5
+_WORD = re.compile(rf"\d+(?:[.,:]\d+)*|{names_of.WORD.pattern}")
 _CLAUSE_END = re.compile(r"\n|(?<=[.!?;])\s")
 
 
@@ -108,13 +110,15 @@ class _Fact:
     """A number or a capitalised word. key: the word, and whether it is a number.
 
     place: among the words of its clause. clause: number of the clause. around: stem -> the place of
-    a word beside it.
+    a word near it. beside: the words right before and behind it, which may be parts of one name.
     """
 
     key: tuple[str, bool]
     place: int
     clause: int
     around: Mapping[str, int]
+    near: frozenset[str]
+    beside: frozenset[str]
 
 
 def _misplaced(answer: str, passage: str) -> tuple[list[str], list[str]]:
@@ -131,15 +135,41 @@ def _misplaced(answer: str, passage: str) -> tuple[list[str], list[str]]:
         and _matching(fact, known[fact.key])[0] <= (_HERE_NUMBER if fact.key[1] else _HERE_NAME)
         and _stands_elsewhere(fact, found, known)
     ]
+    moved += _exchanged(shared, known)
     return [fact.key[0] for fact in shared], moved
+
+
+def _exchanged(
+    shared: Sequence[_Fact], known: Mapping[tuple[str, bool], Sequence[_Fact]]
+) -> list[str]:
+    """Facts of which two in a clause have each the other one's nearest words in the passage."""
+    found = []
+    for one, other in itertools.combinations(shared, 2):
+        if (
+            one.clause == other.clause
+            and one.key != other.key
+            and one.key[1] == other.key[1]
+            and one.key[0] not in other.beside
+            and _nearer(one, known[other.key], known[one.key])
+            and _nearer(other, known[one.key], known[other.key])
+        ):
+            found += [one.key[0], other.key[0]]
+    return found
+
+
+def _nearer(fact: _Fact, theirs: Sequence[_Fact], its: Sequence[_Fact]) -> bool:
+    """Whether the words right beside a fact are those of another one in the passage."""
+    here, there = (max(len(fact.near & place.near) for place in places) for places in (its, theirs))
+    return there >= _LEAST_NEAR and there > here
 
 
 def _stands_elsewhere(
     fact: _Fact, found: Sequence[_Fact], known: Mapping[tuple[str, bool], Sequence[_Fact]]
 ) -> bool:
     """Whether the words beside a fact are another one's, of the same kind, and no nearer to it."""
+    beside = {key for place in known[fact.key] for key in place.beside}
     for key, places in known.items():
-        if key[1] != fact.key[1] or key == fact.key:
+        if key[1] != fact.key[1] or key == fact.key or key[0] in beside:
             continue
         share, theirs = _matching(fact, places)
         if share < _ELSEWHERE:
@@ -166,7 +196,7 @@ def _distance(place: int, others: Sequence[int]) -> float:
 def _facts(clauses: Sequence[str], width: int) -> Iterator[_Fact]:
     """Numbers and names, each with the stems of `width` words on both sides."""
     for number, clause in enumerate(clauses):
-        found = list(names_of.WORD.finditer(clause))
+        found = list(_WORD.finditer(clause))
         words = [word[0] for word in found]
         stems = [word[:5].casefold() if len(word) > 3 and word.isalpha() else "" for word in words]
         for place, word in enumerate(words):
@@ -181,4 +211,8 @@ def _facts(clauses: Sequence[str], width: int) -> Iterator[_Fact]:
                 for beside in range(max(0, place - width), min(len(words), place + width + 1))
                 if stems[beside] and stems[beside] != stems[place]
             }
-            yield _Fact((word.casefold(), is_number), place, number, around)
+            beside = frozenset(map(names_of.bare, words[max(0, place - 1) : place + 2]))
+            near = frozenset(
+                stem for stem, at in around.items() if abs(at - place) <= _RIGHT_BESIDE
+            )
+            yield _Fact((names_of.bare(word), is_number), place, number, around, near, beside)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from corpusmill.manifests.package_data import package_file
-from corpusmill.stages.synthesize.postfilters.numbers import is_month
+from corpusmill.stages.synthesize.postfilters.numbers import is_month, is_spelled
 
 WORD = re.compile(r"\w+(?:['’]\w+)?")
 _SENTENCE_BEGINS = re.compile(r"(?:^|(?<=[.!?…:;。！？\"“”«»‘(\[|])|(?<=[.!?][)\"”’]))\s*\W*\Z")
@@ -23,6 +23,14 @@ _NO_NAMES = {"i", "ok", "faq", "q", "a", "b", "c", "d", "e", "tv", "vs", "pm", "
 _ENGLISH_ENDINGS = ("ly", "ally", "ing", "ed", "es", "s", "er", "ers", "ness", "d", "able", "ment")
 # What -ly may follow. A weak model makes words such as "continently".
 _ADJECTIVES = ("al", "ous", "ive", "ful", "ed", "ble", "ic", "ar")
+# A day, and what passages write for it.
+_WEEKDAYS = {
+    day: frozenset({day, *short.split()})
+    for day, short in {
+        "monday": "mon", "tuesday": "tue tues", "wednesday": "wed", "thursday": "thu thur thurs",
+        "friday": "fri", "saturday": "sat", "sunday": "sun",
+    }.items()
+}  # fmt: skip
 _MOST_CAPITALS = 0.25  # of words within sentences: more of them, and capitals mark no names
 
 
@@ -84,7 +92,12 @@ def names(text: str, known: Passage) -> Iterator[Name]:
     for line in re.finditer(r"[^\n]+", text):
         is_title = _is_title(line[0])
         for start, word in _with_starts(line[0]):
-            if bare(word) in _NO_NAMES or is_month(word) or not any(map(str.isupper, word)):
+            if (
+                bare(word) in _NO_NAMES
+                or is_month(word)
+                or is_spelled(word)
+                or not any(map(str.isupper, word))
+            ):
                 continue
             name = Name(line.start() + start, line.start() + start + len(word), word)
             if _is_identifier(word) or (word.isupper() and len(word) > 1):
@@ -103,6 +116,8 @@ def names(text: str, known: Passage) -> Iterator[Name]:
 def supported(name: Name, known: Passage) -> bool:
     """Whether the passage has the name, or another form of it."""
     word = bare(name.word)
+    if not _WEEKDAYS.get(word, frozenset()).isdisjoint(known.words):
+        return True
     if word in known.words or name.word in known.acronyms:
         return True
     if _is_identifier(name.word):

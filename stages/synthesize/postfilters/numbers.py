@@ -64,6 +64,9 @@ _MONTHS = {
     for number, name in enumerate(names.split(), 1)
     if name != "-"
 }
+# Number words that an answer may not add. Smaller ones count what the passage names, and larger
+# ones are scales.
+_LEAST_SPELLED, _MOST_SPELLED = 11, 99
 # Words that are months only beside a number.
 _AMBIGUOUS = {"may", "march", "mars", "mar", "jan", "dec", "sep", "sept", "mai", "mayo", "mil"}
 _CHINESE_DIGITS = "〇一二三四五六七八九"
@@ -90,13 +93,18 @@ class Number:
     values: frozenset[float | str]
 
 
+def is_spelled(word: str) -> bool:
+    """Whether a word is a number."""
+    return word.casefold() in _SPELLED
+
+
 def is_month(word: str) -> bool:
     """Whether a word may be the name of a month."""
     return word.casefold() in _MONTHS
 
 
 def written(text: str) -> Iterator[Number]:
-    """Numbers in digits, and months by name. Marks of numbered lists and steps are none."""
+    """Numbers in digits and in words, and months by name. Marks of numbered lists are none."""
     skipped = {found.span() for found in _ENUMERATION.finditer(text)}
     marks = {place for start, end in skipped for place in range(start, end)}
     for found in _NUMBER.finditer(text):
@@ -106,6 +114,20 @@ def written(text: str) -> Iterator[Number]:
         month = _MONTHS.get(found[0].casefold())
         if month and _is_month(found, text):
             yield Number(*found.span(), frozenset({-float(month)}))
+    yield from _spelled(text)
+
+
+def _spelled(text: str) -> Iterator[Number]:
+    """Numbers in words, such as `eighteen` and `twenty-one`. Parts of larger ones are left out."""
+    words = list(_WORD.finditer(text))
+    spelled = [word[0].casefold() for word in words]
+    for place, word in enumerate(spelled):
+        value = _SPELLED.get(word, 0)
+        before, behind = spelled[place - 1 : place], spelled[place + 1 : place + 2]
+        if not _LEAST_SPELLED <= value <= _MOST_SPELLED or {*before, *behind} & _SCALES.keys():
+            continue
+        units = {_WORDS.get(unit, 0.0) for unit in behind if word in _TENS}
+        yield Number(*words[place].span(), frozenset({value, *(value + unit for unit in units)}))
 
 
 def known_values(text: str) -> set[float | str]:
@@ -193,4 +215,8 @@ def _is_month(found: re.Match[str], text: str) -> bool:
     if word.casefold() not in _AMBIGUOUS:
         return True
     around = text[max(0, found.start() - 6) : found.start()] + text[found.end() : found.end() + 6]
+    if word in ("March", "May") and re.search(
+        r"[a-z,] \Z", text[max(0, found.start() - 2) : found.start()]
+    ):  # within a sentence
+        return True
     return any(map(str.isdigit, around)) and (word[0].isupper() or word == "mai")

@@ -11,10 +11,11 @@ from corpusmill.pipeline.recipe import Step
 from corpusmill.pipeline.run import run_step
 from corpusmill.pipeline.runner import InlineRunner
 from corpusmill.stages.code.families import RULES
-from corpusmill.stages.code.licence_names import PERMISSIVE
-from corpusmill.stages.code.licences import expression, is_permissive, licence_of
+from corpusmill.stages.code.licences import expression, licence_of
 from corpusmill.stages.code.measure import generated_mark, measure
 from corpusmill.stages.code.stage import Code
+from corpusmill.stages.licences.expressions import is_permissive
+from corpusmill.stages.licences.names import PERMISSIVE
 from corpusmill.stages.readers import RECORD
 from corpusmill.stages.readers.record import joined
 from pydantic import ValidationError

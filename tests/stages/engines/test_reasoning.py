@@ -1,5 +1,7 @@
 """Reasoning is cut from answers in every notation, and good answers stay."""
 
+import time
+
 import pytest
 from corpusmill.stages.engines import chat
 from corpusmill.stages.engines.reasoning import without_reasoning
@@ -53,10 +55,63 @@ REASONED |= {
     "response": f"<think>No.</think>\n<response>\n{ANSWER}\n</response>",
 }
 
+FINAL = "<|start|>assistant<|channel|>final"
+REASONED |= {
+    f"<{tag}>": f"<{tag}>\nNo.\n</{tag}>\n\n{ANSWER}"
+    for tag in (
+        *("antml:thinking", "antThinking", "mm:think", "think_faster", "self-reflection", "plan"),
+        *("inner_voice", "step_by_step", "chain-of-thought", "brainstorm", "draft"),
+    )
+} | {
+    "an attribute": f'<think budget="9">No.</think>{ANSWER}',
+    "Seed's budget": "<seed:think>No.<seed:cot_budget_reflect>9 tokens</seed:cot_budget_reflect>"
+    f"No.</seed:think>{ANSWER}",
+    "nested": f"<think>No.<think>No.</think>No.</think>{ANSWER}",
+    "nested, of two kinds": f"<think>No.<thinking>No.</thinking>No.</think>{ANSWER}",
+    "an end within": f"<think>No. I write </think> when I end.\n</think>\n{ANSWER}",
+    "a beginning within": f"<think>No. I have written <think> already.</think>{ANSWER}",
+    "code within": f"<think>\n```\nNo.\n</think>\n{ANSWER}",
+    "opened by the prompt, no line": f"No.</think>{ANSWER}",
+    "Magistral, opened by the prompt": f"No.[/THINK]{ANSWER}",
+    "Kimi, opened by the prompt": f"No.◁/think▷{ANSWER}",
+    "words in brackets": f"[BEGIN REASONING]No.[END REASONING]{ANSWER}",
+    "begin and end tokens": f"<|think_begin|>No.<|think_end|>{ANSWER}",
+    "start and end tokens": f"<|thinking_start|>No.<|thinking_end|>{ANSWER}",
+    "long token names": f"<|begin_of_reasoning|>No.<|end_of_reasoning|>{ANSWER}",
+    "Command, text": f"<|START_THINKING|>No.<|END_THINKING|><|START_TEXT|>{ANSWER}<|END_TEXT|>",
+    "GLM's box": f"<think>No.</think><|begin_of_box|>{ANSWER}<|end_of_box|>",
+    "Apriel": "Here are my reasoning steps:\nNo.\n[BEGIN FINAL RESPONSE]\n"
+    f"{ANSWER}\n[END FINAL RESPONSE]\n<|end|>",
+    "Granite, short": f"Here's my thought process:\nNo.\n\nHere's my response:\n{ANSWER}",
+    "Reasoning, Answer": f"Reasoning:\nNo.\nAnswer:\n{ANSWER}",
+    "Reasoning, Answer, bold": f"**Reasoning:**\nNo.\n\n**Answer:**\n{ANSWER}",
+    "Reasoning, Response, headings": f"## Reasoning\nNo.\n\n## Response\n{ANSWER}",
+    "Thought, Final Answer": f"Thought: No.\nFinal Answer: {ANSWER}",
+    "Analysis, Final answer": f"Analysis:\nNo.\n\nFinal answer:\n{ANSWER}",
+    "step by step": f"Let's think step by step. No.\n\nFinal answer:\n{ANSWER}",
+    "harmony, opened by the prompt": f"No.<|end|>{FINAL}<|message|>{ANSWER}<|return|>",
+    "harmony, commentary": "<|channel|>analysis<|message|>No.<|end|><|start|>assistant<|channel|>"
+    f"commentary<|message|>No.<|end|>{FINAL}<|message|>{ANSWER}<|return|>",
+    "harmony, constrained": "<|channel|>analysis<|message|>No.<|end|>"
+    f"{FINAL} <|constrain|>text<|message|>{ANSWER}<|return|>",
+    "harmony, final first": f"<|channel|>final<|message|>{ANSWER}<|end|><|start|>assistant"
+    "<|channel|>analysis<|message|>No.",
+    "harmony without special tokens, opened": f"No.assistantfinal{ANSWER}",
+    "harmony without special tokens, lines": f"analysis\nNo.\nassistant\nfinal\n{ANSWER}",
+    "MedGemma without special tokens": f"thought\nNo.<unused95>{ANSWER}",
+    "a summary": f"<details>\n<summary>Thinking</summary>\nNo.\n</details>\n\n{ANSWER}",
+    "in a fence": f"```\n<think>\nNo.\n</think>\n```\n{ANSWER}",
+    "escaped": f"&lt;think&gt;No.&lt;/think&gt;{ANSWER}",
+}
+
 
 @pytest.mark.parametrize("notation", REASONED)
 def test_the_answer_behind_the_reasoning_stays(notation):
-    assert (without_reasoning(REASONED[notation]) or "").strip() == ANSWER
+    assert (without_reasoning(REASONED[notation], ANSWER) or "").strip() == ANSWER
+
+
+def test_reasoning_within_an_answer_is_cut():
+    assert without_reasoning("Salt was <think>No.</think>sold.", ANSWER) == "Salt was sold."
 
 
 @pytest.mark.parametrize(
@@ -74,10 +129,18 @@ def test_the_answer_behind_the_reasoning_stays(notation):
         "<|channel|>analysis<|message|>We need a section.<|end|>",
         "analysisWe need a section.",
         f"{ANSWER}\n<think>\nIs that all?",
+        "<think>\n\n</think>\nOkay, let me see. The passage is short.",
+        "Here are my reasoning steps:\nThe passage is short.",
+        "Reasoning:\nThe passage is short.",
+        "Reasoning:\nThe passage is short.\nQuestion: How short?\nAnswer: One line.",
+        "thought\nThe passage is short.",
+        "We are asked to rewrite it. The passage is short.",
+        "Alright, let's tackle this. The user gave me a passage.",
+        "<|channel|>commentary<|message|>The passage is short.",
     ],
 )
 def test_reasoning_without_an_answer_is_none(text):
-    assert without_reasoning(text) is None
+    assert without_reasoning(text, ANSWER) is None
 
 
 @pytest.mark.parametrize(
@@ -99,10 +162,52 @@ def test_reasoning_without_an_answer_is_none(text):
         "A template:\n\n```\n<think>\n{{ reasoning }}\n```\n\nIt ends there.",
         "A template:\n\n~~~xml\n<think>\na\n</think>\n~~~\n\nIt ends there.",
         "Okay is a word. <p>A paragraph</p> [INST] {brackets}",
+        "Models write `<think>` first and `</think>` last. Then they answer.",
+        "A parser looks for </think> and takes the rest.",
+        "1. Load the model.\n2. Split at </think>.\n3. Print the answer.",
+        "gpt-oss writes <|channel|>analysis<|message|> and then <|channel|>final<|message|>.",
+        "The server prints assistantfinal where the channel begins.",
+        "Magistral writes [THINK] and [/THINK], Kimi ◁think▷.",
     ],
 )
 def test_other_answers_stay_as_they_are(text):
-    assert without_reasoning(text) == text
+    assert without_reasoning(text) == without_reasoning(text, text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Reasoning: the art of drawing conclusions. It is old.",
+        "## Reasoning\nIt is old.\n\n## Answer\nIt is young.",
+        "Thought:\nIt is old.\n\nAnswer: It is young.",
+        "Chain of thought: a way to ask models. Final answer: yes.",
+        "Analysis: it is old.\n\nAnswer: it is young.",
+        "A log:\n\n<think>\nIt is old.\n</think>\n\nIt ends there.",
+        "The model writes <think>It is old.</think> and goes on.",
+    ],
+)
+def test_an_answer_about_a_passage_with_such_words_stays(text):
+    assert without_reasoning(text, f"It begins.\n{text}\nIt ends.") == text
+
+
+def test_reasoning_about_a_passage_with_such_marks_is_cut():
+    passage = "A model writes <think> first and </think> last."
+    answer = "Models begin with <think> and end with </think>."
+    assert without_reasoning(f"<think>\nIt says <think>.\n</think>\n{answer}", passage) == (
+        f"\n{answer}"
+    )
+    assert without_reasoning(f"It says <think>.\n</think>\n{answer}", passage) == f"\n{answer}"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<think", "<think>", "<think>\n", "<a-think", "\n```x\n", "&lt;", " \n", "<|channel|>a"],
+)
+def test_a_hostile_answer_takes_no_time(piece):
+    began = time.process_time()
+    without_reasoning(piece * 20_000, ANSWER)
+    without_reasoning(f"No. {piece * 20_000}", "<think>")
+    assert time.process_time() - began < 2
 
 
 def test_a_decoded_answer_keeps_special_tokens_that_mark_reasoning(tmp_path):

@@ -168,6 +168,31 @@ def test_the_manifest_names_the_model_and_the_items(tasks, tmp_path):
     assert (again.work.made, again.work.reused) == (0, 1)
 
 
+def test_another_task_is_scored_alone(tasks, tmp_path):
+    (tmp_path / "held.jsonl").write_text('{"text": "A short text."}\n')
+    model, held_out = hybrid_folder(tmp_path / "model"), {"ours": [str(tmp_path / "held.jsonl")]}
+    one, two = str(tasks / "word.yaml"), str(tasks / "quiz.yaml")
+    output = tmp_path / "out"
+    evaluate(model, output, tasks=[one])
+    before = (output / "items" / "word.parquet").stat()
+    with pytest.raises(CorpusmillError, match=r"evaluate\.limit was .*--replace"):
+        evaluate(model, output, tasks=[one, two], limit=1)
+    more = {"tasks": [two, one], "held_out": held_out}
+    grown = evaluate(model, output, **more)
+    assert (grown.work.made, grown.work.reused) == (2, 1)
+    after = (output / "items" / "word.parquet").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert grown.digest == evaluate(model, tmp_path / "at_once", **more).digest
+    assert not verify(str(output)).problems
+
+    (tasks / "quiz.yaml").write_text(CHOICE.replace("{{ question }}", "Say: {{ question }}"))
+    again = evaluate(model, output, **more)
+    assert (again.work.made, again.work.reused) == (1, 2)
+    with pytest.raises(CorpusmillError, match=r"1 of its inputs are not read any more .*--replace"):
+        evaluate(model, output, tasks=[one], held_out=held_out)
+    assert figures(output, "ours")[0]["", "bits_per_byte"]["items"] == 1
+
+
 def test_held_out_text_is_told_apart_by_source(tmp_path):
     table = pa.table({"text": ["A short text.", "Another one. " * 60], "source": ["web", "code"]})
     pq.write_table(table, tmp_path / "held.parquet")

@@ -21,7 +21,8 @@ from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.parquet_output import ParquetOutput
 from corpusmill.manifests.shard import Shard
 from corpusmill.manifests.storage import artifact_of
-from corpusmill.stages.images.pairs import PairReader, read_pairs
+from corpusmill.stages.images.pair import PairReader
+from corpusmill.stages.images.pairs import read_pairs
 from corpusmill.stages.images.stage import Images, look, write
 from PIL import Image, ImageDraw
 

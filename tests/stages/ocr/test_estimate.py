@@ -149,6 +149,10 @@ def test_the_command_prints_and_asks_and_writes_nothing(tmp_path):
     assert "cost: under 0.01" in done.stdout
     assert (shown["documents"], shown["lines"][0]["pages"]) == (2, 3)
     assert not (tmp_path / "out").exists()
+    for option in ("--gpus", "--tokens-per-second", "--price"):
+        refused = corpusmill(*command, option, "inf", cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "it must be a finite number" in refused.stderr
     for option in ("--gpus", "--tokens-per-second"):
         refused = corpusmill(*command, option, "0", cwd=tmp_path)
         assert refused.returncode == 2

@@ -12,7 +12,7 @@ from corpusmill.manifests.errors import EngineError, InputError, RecipeError
 from corpusmill.manifests.looking.trace import origin_of, trace
 from corpusmill.manifests.looking.trace_text import trace_text
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.manifests.schema import DOCUMENT, IMAGE
+from corpusmill.manifests.schema import DOCUMENT, IMAGE, LICENCE
 from corpusmill.stages.extract import pdf, sandbox
 from corpusmill.stages.ocr.page_images import Cutting, Looking, look
 from corpusmill.stages.ocr.stage import Ocr
@@ -164,7 +164,8 @@ def test_a_picture_that_pdfium_cannot_decode_is_no_blank_page(tmp_path):
     assert seen == []
 
 
-def test_rows_of_images_lead_to_their_parent(tmp_path):
+@pytest.mark.parametrize("licences", [None, ["CC-BY-4.0", "MIT", None]])
+def test_rows_of_images_lead_to_their_parent_and_keep_its_licence(tmp_path, licences):
     rows = [
         {"id": f"row {number}", "text": "what a caption says", "source": "s", "kind": "actual"}
         for number in range(3)
@@ -172,6 +173,8 @@ def test_rows_of_images_lead_to_their_parent(tmp_path):
     table = pa.Table.from_pylist(rows, DOCUMENT).append_column(
         IMAGE, pa.array([IMAGES[0], None, IMAGES[1]], IMAGE.type)
     )
+    if licences:
+        table = table.append_column(LICENCE, pa.array(licences))
     pq.write_table(table, tmp_path / "images.parquet")
     kept, excluded, _ = read(tmp_path, tmp_path / "images.parquet")
     assert [(row["text"], row["lineage"]["parent"]) for row in kept] == [
@@ -179,6 +182,10 @@ def test_rows_of_images_lead_to_their_parent(tmp_path):
         (TEXTS[1], "row 2"),
     ]
     assert [row["reason"] for row in excluded] == ["ocr.no_image"]
+    assert [row["licence"] for row in kept] == (
+        [licences[0], licences[2]] if licences else [None] * 2
+    )
+    assert [row["licence"] for row in excluded] == [licences[1] if licences else None]
     assert not {row["id"] for row in kept} & {row["id"] for row in rows}
 
 

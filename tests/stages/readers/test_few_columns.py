@@ -1,5 +1,6 @@
 """Parquet with an id and a text only is enough for every stage that needs no more."""
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "dedup": {"exact": True},
     "substring": {"min_text_chars": 0},
     "templates": {"across": "corpus"},
-    "semantic-dedup": {"similarity": 0.9999, "survivor": "best_quality"},
+    "semantic-dedup": {"similarity": 0.9999, "survivor": "first"},
 }
 
 
@@ -45,10 +46,35 @@ def test_an_id_and_a_text_are_enough(tmp_path, few_columns, verb):
     assert verify(str(tmp_path / "out")).problems == []
 
 
-@pytest.mark.parametrize(("keeper", "column"), [("newest", "date"), ("best_quality", "quality")])
-def test_a_keeper_needs_its_column(tmp_path, few_columns, keeper, column):
-    with pytest.raises(InputError, match=f"keeper is {keeper}, .* no column {column}; "):
-        run("substring", {"keeper": keeper}, tmp_path / "out", few_columns)
+@pytest.mark.parametrize(
+    ("verb", "setting", "rule", "column"),
+    [
+        ("substring", "keeper", "newest", "date"),
+        ("substring", "keeper", "best_quality", "quality"),
+        ("dedup", "survivor", "newest", "date"),
+        ("dedup", "survivor", "best_quality", "quality"),
+        ("semantic-dedup", "survivor", "best_quality", "quality"),
+    ],
+)
+def test_a_rule_needs_its_column(tmp_path, few_columns, verb, setting, rule, column):
+    settings: dict[str, Any] = {setting: rule}
+    if verb == "semantic-dedup":
+        settings["embedding"] = {"encoder": write_encoder(tmp_path / "encoder"), "max_tokens": 32}
+    with pytest.raises(InputError, match=f"{setting} is {rule}, .* no column {column}; "):
+        run(verb, settings, tmp_path / "out", few_columns)
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+
+
+def test_a_rule_is_used_if_one_shard_has_its_column(tmp_path, few_columns):
+    """Here the column is in the last shard, and the one before cannot be read."""
+    rows = [{"id": name, "text": "one text twice, in two shards " * 9} for name in "ab"]
+    pq.write_table(pa.Table.from_pylist(rows[:1]), f"{few_columns}/2.parquet")
+    Path(f"{few_columns}/3.parquet").write_bytes(b"PAR1 damaged")
+    dated = pa.Table.from_pylist([{**rows[1], "date": "2026-01-01"}])
+    pq.write_table(dated, f"{few_columns}/4.parquet")
+    run("dedup", {"survivor": "newest"}, tmp_path / "out", few_columns)
+    (gone,) = rows_of(tmp_path / "out", "excluded")
+    assert gone["id"] == "a"
 
 
 def test_templates_of_sites_need_addresses(tmp_path, few_columns):

@@ -39,6 +39,7 @@ def found(text, language=None, kinds=KINDS):
         ("jo@xn--mller-kva.de", "jo@xn--mller-kva.de"),
         ("jo@xn--80ak6aa92e.xn--p1ai", "jo@xn--80ak6aa92e.xn--p1ai"),
         ("ana.peña@correo.es", "ana.peña@correo.es"),
+        ("連絡先：jo＠host.co.jp", "jo＠host.co.jp"),
     ],
 )
 def test_an_email_address_is_found_whole_and_without_its_surroundings(text, spelled):
@@ -114,6 +115,18 @@ def test_private_addresses_networks_versions_and_times_are_no_addresses(text):
         ("0344 811 0126", "0344 811 0126", "en"),
         ("8 (495) 123-45-67", "8 (495) 123-45-67", "ru"),
         ("(call 0900 4683643)", "0900 4683643", None),
+        ("Téléphone : 0142685300", "0142685300", None),
+        ("Tlf. 33 12 34 56", "33 12 34 56", None),
+        ("ĐT: 024 3825 2401", "024 3825 2401", None),
+        ("Telp. 021 5201580", "021 5201580", None),
+        ("फ़ोन: 98765 43210", "98765 43210", None),
+        ("06-1-234-5678", "06-1-234-5678", "hu"),
+        ("Ligue (11) 98765-4321", "(11) 98765-4321", "pt"),
+        ("(21) 2345-6789", "(21) 2345-6789", "pt"),
+        ("هاتف ٠١٠١٢٣٤٥٦٧٨", "٠١٠١٢٣٤٥٦٧٨", None),
+        ("تلفن: ۰۲۱-۸۸۷۷۶۶۵۵", "۰۲۱-۸۸۷۷۶۶۵۵", None),
+        ("โทร. ๐๒-๑๒๓-๔๕๖๗", "๐๒-๑๒๓-๔๕๖๗", None),
+        ("০১৭১২–৩৪৫৬৭৮", "০১৭১২–৩৪৫৬৭৮", "bn"),
     ],
 )
 def test_a_telephone_number_is_found_by_its_form_its_country_or_the_word_before(
@@ -143,6 +156,7 @@ def test_a_number_joined_to_a_telephone_number_is_one_too():
         *("100 200 300 400", "1024 x 576", "| 2020 | 2021 | 2022 |", "5 20 50 100"),
         *("x = (a)+4915112345678", "2.41+1.4577621521782999"),
         *("5f3a8812340987", "90210-1234", "10:20:30.123456", "$ 555-123-45"),
+        *("CEP: 01310-100", "(11) 1234 5678", "١٩٩٩-٢٠٠٠", "۱۳۹۹/۰۵/۱۳", "๑๒/๐๕/๒๕๖๓"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("language", [None, "en", "de"])

@@ -9,7 +9,7 @@ import pytest
 from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import build_settings
 from corpusmill.stages.redact.find import Kind, find
-from corpusmill.stages.redact.national_ids import NATIONAL_IDS
+from corpusmill.stages.redact.national_kinds import NATIONAL_IDS
 from corpusmill.stages.redact.stage import Redact
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -11,10 +11,12 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.inspect import stage_rows
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.manifests.model_files import local_path
-from corpusmill.stages.render.chart import Charts, chart
+from corpusmill.stages.render.chart import chart
+from corpusmill.stages.render.chart_pages import chart_pages
+from corpusmill.stages.render.chart_settings import Charts
 from corpusmill.stages.render.fonts import sized
 from corpusmill.stages.render.look import Paper, draw_look
-from corpusmill.stages.render.stage import Render, chart_pages
+from corpusmill.stages.render.stage import Render
 from PIL import Image
 from tokenizers import Tokenizer
 
@@ -33,17 +35,22 @@ PAPER: dict[str, Any] = {
 FONT = local_path("package:models/fonts/Lato-Regular.ttf")
 
 
+NUMBERS = ("bars", "labelled_bars", "table")
+
+
 def drawn(name="a", text=TEXT, count=20, **charts):
+    charts.setdefault("kinds", NUMBERS)
     settings = Render(fonts=(FONT,), paper=Paper(**PAPER), max_pages=count, charts=Charts(**charts))
     return list(chart_pages(name, text, settings, settings.faces()))
 
 
 def planned(count, **charts):
     """Charts that are not drawn."""
-    paper, wanted = Paper(**PAPER), Charts(**charts)
+    paper, wanted = Paper(**PAPER), Charts(**{"kinds": NUMBERS, **charts})
     rng = np.random.default_rng(0)
     look = draw_look(rng, Render(fonts=(FONT,)).faces(), paper)
-    made = (chart(TEXT, 0, look, paper, wanted, 0.25, rng) for _ in range(count))
+    kinds = [wanted.kinds[rng.integers(len(wanted.kinds))] for _ in range(count)]
+    made = (chart(kind, TEXT, 0, look, paper, wanted, 0.25, rng) for kind in kinds)
     return [found[0] for found in made if found is not None]
 
 
@@ -152,13 +159,20 @@ def test_every_value_is_asked_for_as_often():
 
 
 def test_chance_is_that_of_the_set():
-    two = vision_charts.HeldOutChart(b"", "3", "", "", "?", "bars", (3, 7))
-    others = [
-        vision_charts.HeldOutChart(b"", text, "", "", "?", "table", (3, 5, 9, 1)) for text in "359"
-    ]
-    assert vision_charts.chance([two, *others]) == {"constant": 0.5, "any bar": 0.3125}
-    scored = vision_charts.score(["3", "4", " 5", "many"], [two, *others])
+    def held(text, question, options):
+        return vision_charts.HeldOutChart(b"", text, "", "", question, "", tuple(options))
+
+    bars = [held("3", "What is the value of a?", "37")]
+    bars += [held(text, "What is the value of b?", "3591") for text in "359"]
+    assert vision_charts.chance(bars) == {"constant": 0.5, "any option": 0.3125}
+    scored = vision_charts.score(["3", "4", " 5", "many"], bars)
     assert (scored["exact"], scored["near"]) == (0.5, 0.75)
+    shapes = [held("red", "What colour is the largest star?", ("red", "blue"))]
+    shapes += [held("star", "Which shape is above it?", ("star", "star", "cross", "square"))]
+    assert vision_charts.chance(shapes) == {"constant": 1.0, "any option": 0.5}
+    assert vision_charts.chance([*bars, *shapes])["constant"] == 0.6667  # 2 + 1 + 1 of 6
+    scored = vision_charts.score(["4", "star "], shapes)
+    assert (scored["exact"], scored["near"]) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(

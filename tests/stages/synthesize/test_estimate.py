@@ -152,3 +152,6 @@ def test_the_command_prints_and_writes_nothing(tmp_path, files):
     assert shown["lines"][0]["prompt"] == "rephrase"
     assert shown["hours"] == pytest.approx(shown["lines"][0]["output_tokens"] / 100 / 3600)
     assert not (tmp_path / "out").exists()
+    endless = corpusmill(*command, "--tokens-per-second", "1e400", cwd=tmp_path)
+    assert endless.returncode == 2
+    assert "it must be a finite number" in endless.stderr

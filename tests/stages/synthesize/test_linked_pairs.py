@@ -203,14 +203,16 @@ def test_needs_both_wants_words_of_each_document_that_the_other_lacks():
     parts = ("Copper roads and mills of the valley.", "Glass lamps in the harbour of the valley.")
     context = Context("\n\n".join(parts), 20, "", 0, parts=parts)
 
-    def kept(question, answer):
+    def kept(question, answer, **words):
         text = f"Question: {question}\nAnswer: {answer}"
-        return not isinstance(needs_both(text, context), Rejection)
+        return not isinstance(needs_both(text, context, **words), Rejection)
 
     assert kept("Are there copper mills?", "Yes, and glass lamps.")
     assert not kept("Are there copper mills?", "Yes, in the valley.")
     assert not kept("Are there copper mills?", "Yes, of glass.")
     assert not kept("What is in the valley?", "Glass lamps.")
+    assert not kept("What is there beside copper mills?", "Glass lamps.", answer_words=1)
+    assert kept("What is there?", "Mills, and lamps of glass on roads.", answer_words=1)
 
 
 # The prompt

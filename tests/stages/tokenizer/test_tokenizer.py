@@ -8,13 +8,8 @@ import json
 import pytest
 from corpusmill.manifests.errors import CorpusmillError, RecipeError
 from corpusmill.manifests.looking.verify import verify
-from corpusmill.stages.tokenizer.stage import (
-    CHAT_TEMPLATE,
-    RESERVED,
-    Tokenizer,
-    piece_splitter,
-    train_bpe,
-)
+from corpusmill.stages.tokenizer.bpe import CHAT_TEMPLATE, RESERVED, piece_splitter, train_bpe
+from corpusmill.stages.tokenizer.stage import Tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,19 +6,17 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from corpusmill.stages.extract.page.attribute_values import facts_of, mark_words, whole_number
 from corpusmill.stages.extract.page.facts import FACTS
 from corpusmill.stages.extract.page.hashing import word_hash
 from corpusmill.stages.extract.page.names import ATTRIBUTES, REGIONS, tag_number
 from corpusmill.stages.extract.page.page import LANGUAGE_BEGIN, LANGUAGE_END, new_page
 from corpusmill.stages.extract.page.tags import (
     after_comment,
-    facts_of,
-    mark_words,
     name_hash,
     raw_end,
     read_attributes,
     tag_name_end,
-    whole_number,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -221,3 +221,28 @@ def test_usual_words_at_the_beginning_of_a_sentence_are_no_names():
 )
 def test_words_of_no_language_are_names(answer):
     assert judged(answer, TICKETS) == "new_name"
+
+
+CENSUS = (
+    "The census of 2006 asked 40 households. In the north, 59 percent speak English, and in the "
+    "south 23.5 percent speak French. Sixteen towns answered on Sat. evening, and the January "
+    "issue printed the tables. Kenton Hill counted them; Hill lives there."
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("Sixteen towns answered on Saturday; the January issue has the tables.", ""),
+        ("Towns, 16 of them, answered.", ""),
+        ("Eighteen towns answered.", "new_number"),
+        ("Twenty-one towns answered.", "new_number"),
+        ("The tables are in the March issue.", "new_number"),
+        ("The towns answered on Sunday; it was a long Sunday.", "new_name"),
+        ("In the north, 23.5 percent speak English, in the south 59 percent.", "swapped_fact"),
+        ("In the south 23.5 percent speak French, in the north 59 percent English.", ""),
+        ("Kenton's count was made there; Hill's home is there, too.", ""),
+    ],
+)
+def test_number_words_days_and_exchanged_numbers(answer, reason):
+    assert judged(answer, CENSUS) == reason

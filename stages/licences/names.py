@@ -1,11 +1,15 @@
 """What people and forges call licences, and the SPDX identifier of each name.
 
 The full names are those of GitHub's interface (choosealicense.com). Its short keys, such as
-`apache-2.0`, are SPDX identifiers in lower case.
+`apache-2.0`, are SPDX identifiers in lower case. The permissive list follows that of The Stack
+(Kocetkov et al. 2022, arXiv 2211.15533): licences with few conditions on who copies, changes and
+distributes the code.
 """
 
 import re
 from typing import Final
+
+from corpusmill.stages.licences.creative_commons import creative_commons
 
 PERMISSIVE: Final = (
     *("0BSD", "AFL-3.0", "Apache-1.1", "Apache-2.0", "Artistic-2.0", "BlueOak-1.0.0"),
@@ -101,6 +105,8 @@ def identifier(name: str) -> str | None:
     plain = _plain(name)
     if plain in _NAMES:
         return _NAMES[plain]
+    if free := creative_commons(plain):
+        return free
     choices = [_NAMES.get(choice.strip()) for choice in plain.split("/")]
     known = [choice for choice in choices if choice]
     return " OR ".join(known) if known and len(known) == len(choices) else None

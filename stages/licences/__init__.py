@@ -1,0 +1,1 @@
+"""Licences: their names, and which of them meet an expression."""
