@@ -175,6 +175,8 @@ def _grid(environment: Environment, style: str) -> Formula:
     ]
     if len(cells) > 1 and cells[-1] == [EMPTY]:
         cells.pop()
+    if all(cell == EMPTY for line in cells for cell in line):
+        raise UnknownError(f"an empty {environment.name}")
     widths = [max(cell.width for cell in column) for column in zip_longest(*cells, fillvalue=EMPTY)]
     lefts = [0.0]
     for number, width in enumerate(widths, start=1):
