@@ -36,7 +36,7 @@ from corpusmill.pipeline.runner import InlineRunner  # noqa: E402
 from corpusmill.stages.ocr.page_images import Cutting, Looking, look  # noqa: E402
 from corpusmill.stages.readers import ReaderSettings  # noqa: E402
 from corpusmill.stages.readers.documents import read_documents  # noqa: E402
-from corpusmill.stages.render.page import Paper  # noqa: E402
+from corpusmill.stages.render.look import Paper  # noqa: E402
 from corpusmill.stages.render.stage import Render, pages  # noqa: E402
 from PIL import Image  # noqa: E402
 

@@ -14,7 +14,8 @@ from corpusmill.manifests.errors import RecipeError
 from corpusmill.stages.render.chart_settings import ChartKind, Charts
 from corpusmill.stages.render.fonts import draws_all, sized
 from corpusmill.stages.render.lines import Line
-from corpusmill.stages.render.page import Look, Paper, PlacedLine
+from corpusmill.stages.render.look import Look, Paper
+from corpusmill.stages.render.page import PlacedLine
 from corpusmill.stages.render.shapes import LEAST_SIDE, WORD
 from corpusmill.trainer.token_shards import is_held_out
 from PIL import ImageDraw

@@ -9,7 +9,8 @@ from corpusmill.manifests.schema import seed_for
 from corpusmill.stages.render.chart import Chart, chart, draw_shapes
 from corpusmill.stages.render.drawn import Page
 from corpusmill.stages.render.fonts import Face, coverage
-from corpusmill.stages.render.page import draw_look, image, letters
+from corpusmill.stages.render.look import draw_look
+from corpusmill.stages.render.page import image, letters
 from corpusmill.stages.render.shape_drawing import picture
 from corpusmill.stages.render.shapes import Scene, scene
 

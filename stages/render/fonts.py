@@ -46,9 +46,15 @@ def find_faces(places: Iterable[str]) -> list[Face]:
 
 
 @lru_cache(maxsize=2048)
-def sized(path: str, size: int) -> ImageFont.FreeTypeFont:
+def sized(path: str, size: float) -> ImageFont.FreeTypeFont:
     """The font at `size` pixels. Basic layout: the shaping library is not everywhere the same."""
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@lru_cache(maxsize=2048)
+def ascent(path: str, size: int) -> int:
+    """Pixels from the top of a line to its baseline."""
+    return sized(path, size).getmetrics()[0]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -2,131 +2,35 @@
 
 Everything about a page follows from its random generator, which is seeded by the document's id and
 the page's number. So a page has the same bytes wherever and whenever it is made with the same
-Pillow and fonts.
+Pillow, matplotlib and fonts.
 """
 
 import io
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-from corpusmill.manifests.errors import RecipeError
-from corpusmill.manifests.settings import Settings
-from corpusmill.stages.render.fonts import Face, advance, shape
-from corpusmill.stages.render.lines import KINDS, Kind, Line, wrapped
+from corpusmill.stages.render import mathtext
+from corpusmill.stages.render.blocks import KINDS, Kind
+from corpusmill.stages.render.fonts import advance, draws_all, shape
+from corpusmill.stages.render.formulas import Span
+from corpusmill.stages.render.grid import typeset
+from corpusmill.stages.render.lines import Line, wrapped
+from corpusmill.stages.render.look import Look, Paper
 from PIL import Image, ImageDraw, ImageFilter
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HEADING_SCALE = 1.3
 GUTTER = 1.5  # between columns, in font sizes
-LEAST_COLUMN = 14  # font sizes: a narrower column holds few words
 BLANK = 0.5  # before a block, in line heights
 MIDDLE = 0.65  # of a letter, below the top of its line, in font sizes
+LEAST_SCALE = 0.7  # of a formula that is wider than its line
 GRAIN = 1 << 20  # random numbers from which pages cut their grain
-
-
-class Paper(Settings):
-    """Size of a page, and how rough it may be."""
-
-    width: PositiveInt = 448
-    """Pixels."""
-    height: PositiveInt = 448
-    """Pixels."""
-    min_font_size: PositiveInt = 11
-    """Pixels."""
-    max_font_size: PositiveInt = 22
-    """Pixels."""
-    max_columns: PositiveInt = 2
-    """Columns of text at most. Narrow pages have fewer."""
-    max_rotation: NonNegativeFloat = 1.5
-    """Degrees."""
-    max_noise: NonNegativeFloat = 8.0
-    """Standard deviation of the grain, in grey levels of 256."""
-    max_blur: NonNegativeFloat = 0.6
-    """Radius in pixels."""
-    min_jpeg_quality: int | None = Field(default=60, ge=1, le=95)
-    """Pages are JPEG files of a random quality from here to 95. Null: PNG, without loss and five
-    times as large where there is grain."""
-
-    @model_validator(mode="after")
-    def _holds_text(self) -> Self:
-        if self.min_font_size > self.max_font_size:
-            raise RecipeError(
-                f"min_font_size {self.min_font_size} is above max_font_size {self.max_font_size}",
-                "swap them",
-            )
-        if min(self.width, self.height) < 6 * self.max_font_size:
-            raise RecipeError(
-                f"a page of {self.width} x {self.height} pixels holds no text of "
-                f"{self.max_font_size} pixels",
-                "make the page larger or lower paper.max_font_size",
-            )
-        return self
-
-    @property
-    def most_letters(self) -> int:
-        """More letters than a page can hold. A letter is at least a third as wide as high."""
-        return 3 * self.width * self.height // self.min_font_size**2
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one page is drawn. rotation: degrees. noise: standard deviation in grey levels."""
-
-    face: Face
-    code_face: Face
-    size: int
-    spacing: float
-    margin: int
-    columns: int
-    ink: int
-    ground: int
-    rotation: float
-    noise: float
-    blur: float
-    quality: int | None
-    noise_seed: int
-
-    def font_size(self, kind: Kind) -> int:
-        return round(self.size * HEADING_SCALE) if kind == "heading" else self.size
-
-    def path(self, kind: Kind) -> str:
-        return (self.code_face if kind in ("code", "table") else self.face).path
-
-    def line_height(self, kind: Kind) -> int:
-        return round(self.font_size(kind) * self.spacing)
-
-
-def draw_look(rng: np.random.Generator, faces: Sequence[Face], paper: Paper) -> Look:
-    """A random look. Code and tables are drawn in a face of fixed width, if there is one."""
-    fixed = [face for face in faces if face.monospaced] or list(faces)
-    size = int(rng.integers(paper.min_font_size, paper.max_font_size + 1))
-    room = max(1, int(paper.width / (LEAST_COLUMN * size)))
-    dark = rng.random() < 0.1
-    black, white = int(rng.integers(0, 80)), int(rng.integers(200, 256))
-    return Look(
-        face=faces[int(rng.integers(len(faces)))],
-        code_face=fixed[int(rng.integers(len(fixed)))],
-        size=size,
-        spacing=float(rng.uniform(1.15, 1.6)),
-        margin=int(rng.integers(size // 2, 2 * size)),
-        columns=int(rng.integers(1, min(paper.max_columns, room) + 1)),
-        ink=white if dark else black,
-        ground=black if dark else white,
-        rotation=float(rng.uniform(-1, 1)) * paper.max_rotation,
-        noise=float(rng.uniform(0, 1)) * paper.max_noise,
-        blur=float(rng.uniform(0, 1)) * paper.max_blur,
-        quality=None
-        if paper.min_jpeg_quality is None
-        else int(rng.integers(paper.min_jpeg_quality, 96)),
-        noise_seed=int(rng.integers(1 << 31)),
-    )
 
 
 @dataclass(frozen=True)
@@ -136,8 +40,11 @@ class PlacedLine:
     y: int
 
 
-def fill(text: str, start: int, look: Look, paper: Paper) -> list[PlacedLine]:
-    """The lines of the text behind `start` that fit the page, column by column."""
+def fill(text: str, start: int, look: Look, paper: Paper, formulas: bool) -> list[PlacedLine]:
+    """The lines of the text behind `start` that fit the page, column by column.
+
+    formulas: draw them. A displayed one stands in the middle of its column.
+    """
     gutter = round(GUTTER * look.size) if look.columns > 1 else 0
     inner = paper.width - 2 * look.margin - gutter * (look.columns - 1)
     column_width = inner // look.columns
@@ -147,19 +54,67 @@ def fill(text: str, start: int, look: Look, paper: Paper) -> list[PlacedLine]:
     def measure(letter: str, kind: Kind) -> float:
         return widths[kind](letter)
 
+    fitted = partial(_fitted, look, paper) if formulas else None
+    bottom = paper.height - look.margin
     placed: list[PlacedLine] = []
     column, y = 0, look.margin
-    for line in wrapped(text, start, column_width, measure):
+    for line in wrapped(text, start, column_width, measure, fitted):
         height = look.line_height(line.kind)
-        if line.first and y > look.margin and line.kind in ("prose", "heading"):
+        above, below = _overhang(line, look) if line.formulas else (0, 0)
+        if line.first and y > look.margin and line.kind in ("prose", "heading", "formula"):
             y += round(BLANK * height)
-        if y + height > paper.height - look.margin:
+        if y + above + height + below > bottom:
             column, y = column + 1, look.margin
-            if column == look.columns or y + height > paper.height - look.margin:
+            if column == look.columns or y + above + height + below > bottom:
                 break
-        placed.append(PlacedLine(line, look.margin + column * (column_width + gutter), y))
-        y += height
+        x = look.margin + column * (column_width + gutter)
+        if line.kind == "formula":
+            x += round((column_width - _width(line, look)) / 2)
+        placed.append(PlacedLine(line, x, y + above))
+        y += above + height + below
     return placed
+
+
+def shows(placed: Sequence[PlacedLine], look: Look) -> bool:
+    """Whether the look's fonts have all letters. Formulas have fonts of their own."""
+    return all(
+        draws_all(look.path(item.line.kind), set(text) - {" "})
+        for item in placed
+        for text, _ in item.line.runs
+    )
+
+
+def _fitted(
+    look: Look, paper: Paper, span: Span, kind: Kind, width: float
+) -> tuple[mathtext.Formula, int] | None:
+    """The formula and the size of its letters. None if mathtext cannot draw it, or it needs letters
+    under `LEAST_SCALE` of the line's.
+    """
+    formula = typeset(" ".join(span.source.split()), look.formula_style, span.display)
+    if formula is None:
+        return None
+    most = look.font_size(kind)
+    height = paper.height - 2 * look.margin - look.line_height(kind)
+    fitting = min(width / formula.width, height / (formula.ascent + formula.descent))
+    size = min(most, int(fitting))
+    return (formula, size) if size >= LEAST_SCALE * most else None
+
+
+def _overhang(line: Line, look: Look) -> tuple[int, int]:
+    """Pixels that the line's formulas need above and below a line of text."""
+    base = look.baseline(line.kind)
+    rise = max(drawn.formula.ascent * drawn.size for drawn in line.formulas)
+    fall = max(drawn.formula.descent * drawn.size for drawn in line.formulas)
+    room = look.line_height(line.kind) - base
+    return max(0, math.ceil(rise) - base), max(0, math.ceil(fall) - room)
+
+
+def _width(line: Line, look: Look) -> float:
+    path, size = look.path(line.kind), look.font_size(line.kind)
+    return sum(
+        sum(advance(path, size, letter) for letter in text) + (drawn.width if drawn else 0.0)
+        for text, drawn in line.runs
+    )
 
 
 def image(
@@ -195,11 +150,16 @@ def _write(pen: ImageDraw.ImageDraw, item: PlacedLine, look: Look) -> None:
     """Draw a line letter by letter, without kerning: `letters` says where each of them stands."""
     path, size = look.path(item.line.kind), look.font_size(item.line.kind)
     x = float(item.x)
-    for letter in item.line.text:
-        drawn = shape(path, size, letter)
+    for text, drawn in item.line.runs:
+        for letter in text:
+            ink = shape(path, size, letter)
+            if ink is not None:
+                pen.bitmap((round(x) + ink.left, item.y + ink.top), ink.image, fill=look.ink)
+            x += advance(path, size, letter)
         if drawn is not None:
-            pen.bitmap((round(x) + drawn.left, item.y + drawn.top), drawn.image, fill=look.ink)
-        x += advance(path, size, letter)
+            base = item.y + look.baseline(item.line.kind)
+            mathtext.draw(pen, drawn.formula, drawn.size, x, base, look.ink)
+            x += drawn.width
 
 
 def _cut_grain(seed: int, paper: Paper) -> "NDArray[np.float32]":
@@ -232,12 +192,19 @@ def letters(placed: Sequence[PlacedLine], look: Look, paper: Paper) -> Letters:
     for item in placed:
         path, size = look.path(item.line.kind), look.font_size(item.line.kind)
         x = float(item.x)
-        for letter in item.line.text:
-            width = advance(path, size, letter)
-            if letter != " ":
-                found.append(letter)
-                places.append((x + width / 2, item.y + MIDDLE * size))
-            x += width
+        for text, drawn in item.line.runs:
+            for letter in text:
+                width = advance(path, size, letter)
+                if letter != " ":
+                    found.append(letter)
+                    places.append((x + width / 2, item.y + MIDDLE * size))
+                x += width
+            if drawn is not None:
+                base = item.y + look.baseline(item.line.kind)
+                for letter, *place in mathtext.letter_places(drawn.formula, drawn.size, x, base):
+                    found.append(letter)
+                    places.append((place[0], place[1]))
+                x += drawn.width
     middle = np.array([paper.width / 2, paper.height / 2])
     turn = np.deg2rad(look.rotation)  # counterclockwise, with y downwards
     cosine, sine = np.cos(turn), np.sin(turn)

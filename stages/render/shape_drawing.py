@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from corpusmill.stages.render.page import Look, Paper
+from corpusmill.stages.render.look import Look, Paper
 from corpusmill.stages.render.shapes import Scene, Thing
 from PIL import Image, ImageDraw, ImageFilter
 

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 from corpusmill.manifests.errors import RecipeError
-from corpusmill.stages.render.page import Paper, PlacedLine
+from corpusmill.stages.render.look import Paper
+from corpusmill.stages.render.page import PlacedLine
 from corpusmill.trainer.token_shards import is_held_out
 from numpy.typing import NDArray
 

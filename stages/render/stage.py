@@ -10,8 +10,9 @@ come from the text. The row's `question` asks about the picture, and its text is
 The unit of the account is the page: a document with three pages counts once, and twice as a repeat.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib import metadata
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -46,16 +47,10 @@ from corpusmill.stages.render.chart import check_room
 from corpusmill.stages.render.chart_pages import DIGITS, chart_pages
 from corpusmill.stages.render.chart_settings import Charts
 from corpusmill.stages.render.drawn import Page
-from corpusmill.stages.render.fonts import Face, coverage, draws, draws_all, find_faces
-from corpusmill.stages.render.lines import Kind, page_text
-from corpusmill.stages.render.page import (
-    Paper,
-    PlacedLine,
-    draw_look,
-    fill,
-    image,
-    letters,
-)
+from corpusmill.stages.render.fonts import Face, coverage, draws, find_faces
+from corpusmill.stages.render.lines import page_text
+from corpusmill.stages.render.look import Paper, draw_look
+from corpusmill.stages.render.page import fill, image, letters, shows
 from corpusmill.trainer.token_shards import is_held_out
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -70,7 +65,7 @@ class Render(GlobalStage):
     """Draw documents as page images with their text."""
 
     name: ClassVar[str] = "render"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.DOCUMENTS
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
@@ -89,6 +84,10 @@ class Render(GlobalStage):
     """Pages or charts of a document at most. Null: all of it."""
     min_characters: PositiveInt = 20
     """A page with less text is left out."""
+    formulas: Literal["drawn", "source"] = "drawn"
+    """drawn: LaTeX between `$`, `$$`, `\\(`, `\\[` and in equation environments as formulas.
+    source: as it stands in the text. That of a page's text is the source, either way.
+    """
     charts: Charts | None = None
     """Draw charts with a question and its answer. Null: pages of the text."""
     seed: NonNegativeInt = 0
@@ -104,10 +103,11 @@ class Render(GlobalStage):
         return (IMAGE, FONT, *LETTERS, LICENCE, *([] if self.charts is None else [QUESTION]))
 
     def depends_on(self) -> str:
-        """The fonts and the version of Pillow. Raises CorpusmillError if there is no font."""
-        import PIL
-
-        return " ".join([PIL.__version__, *(face.digest for face in self.faces())])
+        """The fonts, Pillow's version and matplotlib's. Raises CorpusmillError without a font."""
+        versions = [metadata.version("pillow")]
+        if self.formulas == "drawn" and self.charts is None:
+            versions.append(f"matplotlib {metadata.version('matplotlib')}")
+        return " ".join([*versions, *(face.digest for face in self.faces())])
 
     def faces(self) -> list[Face]:
         """The fonts to draw with. Raises CorpusmillError if there is none."""
@@ -178,12 +178,12 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
         number += 1
         able = drawable.able(text[start : start + paper.most_letters])
         look = draw_look(rng, able or faces, paper)
-        placed = fill(text, start, look, paper)
+        placed = fill(text, start, look, paper, settings.formulas == "drawn")
         if not placed:
             return
         begin, start = start, max(placed[-1].line.end, start + 1)
         written = page_text([item.line for item in placed])
-        if len(written.strip()) < settings.min_characters or not _shows(placed, look.path):
+        if len(written.strip()) < settings.min_characters or not shows(placed, look):
             continue
         drawn += 1
         yield Page(
@@ -197,14 +197,12 @@ def pages(name: str, text: str, settings: Render, faces: Sequence[Face]) -> Iter
         )
 
 
-def _shows(placed: Sequence[PlacedLine], path_of: Callable[[Kind], str]) -> bool:
-    return all(draws_all(path_of(item.line.kind), set(item.line.text) - {" "}) for item in placed)
-
-
 def _row(document: dict[str, Any], page: Page, settings: Render) -> dict[str, Any]:
     paper = settings.paper.model_dump_json()
     if settings.charts is not None:
         paper += settings.charts.model_dump_json()
+    elif settings.formulas == "drawn":
+        paper += "formulas"
     name = synthetic_id(
         document["id"],
         page.start,

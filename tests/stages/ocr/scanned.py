@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pypdfium2
-from corpusmill.stages.render.page import Paper
+from corpusmill.stages.render.look import Paper
 from corpusmill.stages.render.stage import Render, pages
 from PIL import Image
 

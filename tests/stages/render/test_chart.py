@@ -15,7 +15,7 @@ from corpusmill.stages.render.chart import chart
 from corpusmill.stages.render.chart_pages import chart_pages
 from corpusmill.stages.render.chart_settings import Charts
 from corpusmill.stages.render.fonts import sized
-from corpusmill.stages.render.page import Paper, draw_look
+from corpusmill.stages.render.look import Paper, draw_look
 from corpusmill.stages.render.stage import Render
 from PIL import Image
 from tokenizers import Tokenizer

@@ -1,6 +1,7 @@
 """Lines of a page: what is wrapped, what keeps its form, and where it stands in the text."""
 
-from corpusmill.stages.render.lines import blocks, page_text, wrapped
+from corpusmill.stages.render.blocks import blocks
+from corpusmill.stages.render.lines import page_text, wrapped
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -12,7 +12,7 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.stages.render.chart_pages import chart_pages
 from corpusmill.stages.render.chart_settings import Charts
-from corpusmill.stages.render.page import Paper, draw_look
+from corpusmill.stages.render.look import Paper, draw_look
 from corpusmill.stages.render.shape_drawing import LEVELS, picture
 from corpusmill.stages.render.shapes import COLOURS, COUNTS, PLURALS, SHAPES, Scene, Thing, scene
 from corpusmill.stages.render.stage import Render

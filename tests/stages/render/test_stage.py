@@ -10,7 +10,8 @@ from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.manifests.looking.verify import verify
 from corpusmill.stages.render.fonts import Coverage, draws, draws_all, find_faces, sized
 from corpusmill.stages.render.lines import Line
-from corpusmill.stages.render.page import Paper, PlacedLine, draw_look, image
+from corpusmill.stages.render.look import Paper, draw_look
+from corpusmill.stages.render.page import PlacedLine, image
 from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
 from PIL import Image, ImageDraw
