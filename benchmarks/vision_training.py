@@ -171,7 +171,9 @@ def train_phase(
     rows = rows_per_second(result.log, run.size.longest)
     assert config.vision is not None
     tiles = run.results["pages"]["rows_with_image"] / run.results["pages"]["rows"]
-    work = row_flops(config.vision, config.model, run.size.longest, tiles, config.learns)
+    letters = config.letter_weight > 0
+    shape = config.vision, config.model, run.size.longest
+    work = row_flops(*shape, tiles, config.learns, letters)
     peak = peak_flops(torch.device(0)) if torch.cuda.is_available() else None
     losses = [record.loss for record in records]
     run.note(

@@ -66,7 +66,7 @@ class TrainConfig(Settings):
 
     pack: Packing = "concat"
     """concat puts documents end to end. pad puts every document on its own row. best_fit lets
-    documents share rows, and cuts none that fits into one.
+    documents share rows, and cuts none that fits into one. With images: pad or best_fit.
     """
     reset_at_documents: bool = False
     """No layer reads across a document boundary."""

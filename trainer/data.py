@@ -36,9 +36,9 @@ class PackedStream:
 
     Rows can be read in any order. One thread at a time may use it. shuffle_window: row groups whose
     documents are mixed with one another. They are in memory at a time. images: columns of images to
-    read (`IMAGE`, `LETTERS`); with them, every document needs a row of its own.
+    read (`IMAGE`, `LETTERS`). With them, a row holds whole documents, so `pack` is not concat.
 
-    Raises CorpusmillError if images are read and documents share or fill several rows.
+    Raises CorpusmillError if images are read and a document is longer than a row.
     """
 
     def __init__(
@@ -51,7 +51,8 @@ class PackedStream:
         images: Sequence[str] = (),
     ) -> None:
         if images:
-            _refuse_cut_images(corpus, pack)
+            assert pack != "concat", "settings refuse it: it cuts anywhere"
+            _refuse_cut_images(corpus)
         self.corpus = corpus
         self.images = tuple(images)
         self.seed = seed
@@ -147,12 +148,9 @@ class PackedStream:
         assert window.rows is not None
         rows = window.rows
         here = slice(*rows.row_starts[row : row + 2].tolist())
-        documents = rows.documents[here].tolist()
-        places = zip(
-            documents, rows.firsts[here].tolist(), rows.lengths[here].tolist(), strict=True
-        )
-        pieces = [window.piece(*place) for place in places]
-        return join(pieces, self.corpus.sequence_length, window.image(documents[0]))
+        columns = (rows.documents[here], rows.firsts[here], rows.lengths[here])
+        places = zip(*(column.tolist() for column in columns), strict=True)
+        return join([window.piece(*place) for place in places], self.corpus.sequence_length)
 
     def _plan(self, epoch: int) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
         """The order of row groups in an epoch, and where each window begins.
@@ -196,19 +194,18 @@ class PackedStream:
         return self._windows[key]
 
 
-def _refuse_cut_images(corpus: Catalogue, pack: Packing) -> None:
-    """Raises CorpusmillError if a row could hold a part of an image's tokens."""
-    if pack != "pad":
+def _refuse_cut_images(corpus: Catalogue) -> None:
+    """Raises CorpusmillError if a document is longer than a row, which would cut it."""
+    groups = (*corpus.training, *corpus.held_out)
+    longer = sum(group.longer for group in groups)
+    if longer:
+        longest, room = max(group.longest for group in groups), corpus.sequence_length + 1
         raise CorpusmillError(
-            "documents with images cannot share a training sequence", "set train.pack to pad"
-        )
-    longest = max(group.longest for group in (*corpus.training, *corpus.held_out))
-    if longest > corpus.sequence_length + 1:
-        raise CorpusmillError(
-            f"a document has {longest} tokens, and where images are read each must fit into a "
+            f"{longer} of {sum(group.documents for group in groups)} documents have more than "
+            f"{room} tokens, the longest {longest}, and where images are read each must fit into a "
             f"training sequence (train.sequence_length {corpus.sequence_length})",
-            f"set train.sequence_length to {longest - 1}, draw smaller pages, or pack no longer "
-            "texts",
+            f"set train.sequence_length to {longest - 1}, or pack again with "
+            f"max_document_tokens: {room}, which parts longer texts and excludes longer images",
         )
 
 

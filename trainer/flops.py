@@ -7,6 +7,8 @@ Q = 128 for each Mamba-2 layer. Recomputed products do not count. The peak is th
 also where products are in 8 bits.
 """
 
+import functools
+
 import torch
 from corpusmill.trainer.model import parameter_count
 from corpusmill.trainer.shape import HybridConfig
@@ -26,6 +28,7 @@ PEAKS = {
 }
 
 
+@functools.cache
 def flops_per_token(model: HybridConfig, length: int) -> float:
     """Of a forward and backward pass over sequences of `length` tokens."""
     weights = parameter_count(model) - model.vocab_size * model.hidden_size

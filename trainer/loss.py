@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from corpusmill.trainer import kernels, onednn
 from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.flops import layer_flops_per_token
+from corpusmill.trainer.flops import flops_per_token, layer_flops_per_token
 from corpusmill.trainer.loader import Batch
 from corpusmill.trainer.model import Head, HybridModel
 from corpusmill.trainer.ranks import Ranks
@@ -44,6 +44,10 @@ class SummedLoss:
 
     def __call__(self, batch: Batch) -> Tensor:
         return self.read(batch, self.loss_of(batch))
+
+    def flops(self, batch: Batch) -> float:
+        """FLOP of a training step over this batch (`trainer.flops`)."""
+        return len(batch.tokens) * self.length * flops_per_token(self.model.config, self.length)
 
     def layer_flops(self, rows: int) -> float | None:
         """FLOP of a layer's forward and backward over so many rows, the mean of all layers.

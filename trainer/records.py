@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer.config import TrainConfig
-from corpusmill.trainer.flops import flops_per_token, peak_flops
+from corpusmill.trainer.flops import peak_flops
 from corpusmill.trainer.ranks import Ranks
 from torch import Tensor
 
@@ -21,8 +21,8 @@ class StepRecord:
     """One line of `log.jsonl`.
 
     step: finished steps of `steps`. loss: nats per counted target. tokens_per_second: of all ranks,
-    mean since the last write. mfu: see `trainer.flops`; None on a device of unknown peak.
-    memory_gb: largest use of the first rank's GPU so far; None on a CPU. seconds_left: until the
+    mean since the last write. mfu: of the first rank's GPU, see `trainer.flops`; None if its peak
+    is unknown. memory_gb: largest use of that GPU so far; None on a CPU. seconds_left: until the
     run ends, at this speed. figures: what a gauge read at this step, by name; None at most steps.
     note: what to tell the user, once.
     """
@@ -47,9 +47,8 @@ OnStep = Callable[[StepRecord], None]
 class Records:
     """The log. It collects steps, with numbers still on the device, and writes them together.
 
-    tell: called with every record that is written, by the first rank only. counted: whether
-    `trainer.flops` counts all that a step computes; if not, there is no `mfu`. notes: what
-    the user should know; the next record takes it from there.
+    tell: called with every record that is written, by the first rank only. notes: what the user
+    should know; the next record takes it from there.
     """
 
     def __init__(
@@ -60,17 +59,12 @@ class Records:
         config: TrainConfig,
         tell: Sequence[OnStep],
         ranks: Ranks,
-        counted: bool = True,
         notes: list[str] | None = None,
     ) -> None:
         self.path = path
         self.ranks = ranks  # only the first writes; all see a loss that is not finite
-        peak = peak_flops(ranks.device) if counted else None
-        self._most = (
-            peak * ranks.count / flops_per_token(config.model, config.sequence_length)
-            if peak
-            else None
-        )  # tokens a second
+        self._peak = peak_flops(ranks.device)
+        self._flops = 0.0  # of this rank since the last write
         self.steps = steps
         self.tokens_per_step = config.batch_size * config.sequence_length
         self.tell = tell
@@ -93,8 +87,10 @@ class Records:
         if kept:
             self.last = StepRecord(**json.loads(kept[-1]))
 
-    def add(self, step: int, rate: float, loss: Tensor, norm: Tensor) -> None:
+    def add(self, step: int, rate: float, loss: Tensor, norm: Tensor, flops: float) -> None:
+        """Collect a finished step. flops: of this rank's part of it."""
         self._waiting.append((step, rate, torch.stack([loss, norm])))
+        self._flops += flops
 
     def write(
         self, held_out_loss: float | None = None, figures: dict[str, float] | None = None
@@ -105,8 +101,9 @@ class Records:
         """
         values = torch.stack([pair for _, _, pair in self._waiting]).tolist()
         now = time.perf_counter()
-        speed = len(values) * self.tokens_per_step / (now - self._since)
-        mfu = round(speed / self._most, 4) if self._most else None
+        seconds = now - self._since
+        speed = len(values) * self.tokens_per_step / seconds
+        mfu = round(self._flops / seconds / self._peak, 4) if self._peak else None
         memory = _peak_memory(self.ranks.device)
         with self.path.open("a", encoding="utf-8") if self.ranks.first else io.StringIO() as file:
             for (step, rate, _), (loss, norm) in zip(self._waiting, values, strict=True):
@@ -137,6 +134,7 @@ class Records:
                 for on_step in self.tell if self.ranks.first else ():
                     on_step(self.last)
         self._waiting.clear()
+        self._flops = 0.0
         self._since = time.perf_counter()
 
 

@@ -24,7 +24,7 @@ class DocumentSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class PageImage:
-    """The image of a row: a file, and where the letters stand in it, if that was asked for."""
+    """The image of a document: a file, and where the letters stand in it, if that was asked for."""
 
     content: bytes
     letters: str = ""
@@ -40,21 +40,23 @@ class Row:
     loss_mask: "NDArray[np.bool_]"  # (T,): whether each target tokens[1:] counts
     document_ids: "NDArray[np.int32]"  # (T,): document of each input tokens[:-1], 0, 1, 2...
     documents: tuple[DocumentSpan, ...]
-    image: PageImage | None = None
+    images: tuple[PageImage | None, ...] = ()  # of each of the documents
 
 
 class Piece(NamedTuple):
     """The next piece of a row. first: its first token, counted from the start of its document.
-    prompt: first tokens of the document that carry no loss.
+    prompt: first tokens of the document that carry no loss. image: the document's, if it has one
+    and it is read; the piece is then the whole document.
     """
 
     id: str
     first: int
     prompt: int
     tokens: "NDArray[np.int32]"
+    image: PageImage | None = None
 
 
-def join(pieces: Sequence[Piece], length: int, image: PageImage | None = None) -> Row:
+def join(pieces: Sequence[Piece], length: int) -> Row:
     """The row of `length` + 1 tokens that begins with these pieces. The rest is padding."""
     tokens = np.zeros(length + 1, dtype=np.int32)
     counted = np.zeros(length + 1, dtype=np.bool_)
@@ -70,4 +72,5 @@ def join(pieces: Sequence[Piece], length: int, image: PageImage | None = None) -
     spans = tuple(
         DocumentSpan(piece.id, (piece.first, piece.first + len(piece.tokens))) for piece in pieces
     )
-    return Row(tokens, counted[1:], owners[:-1], spans, image)
+    images = tuple(piece.image for piece in pieces)
+    return Row(tokens, counted[1:], owners[:-1], spans, images)

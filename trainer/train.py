@@ -167,7 +167,7 @@ def _train(
         loader as batches,
     ):
         tell = [*watching, on_step] if on_step else watching
-        records = Records(log, first, steps, config, tell, ranks, not parts.columns, notes)
+        records = Records(log, first, steps, config, tell, ranks, notes)
         for step, batch in enumerate(batches, start=first):
             rate = learning_rate_at(
                 step,
@@ -182,7 +182,7 @@ def _train(
                 optimizer, rate, summed_loss, batch.to(ranks.device), ranks, gradients
             )
             done = step + 1
-            records.add(done, rate, loss, norm)
+            records.add(done, rate, loss, norm, summed_loss.flops(batch))
             evaluate_now = done == steps or (
                 config.eval_every is not None and done % config.eval_every == 0
             )

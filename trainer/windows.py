@@ -47,9 +47,10 @@ class Window:
             first,
             int(self.prompts[document]),
             self.tokens[begin : begin + length],
+            self._image(document),
         )
 
-    def image(self, document: int) -> PageImage | None:
+    def _image(self, document: int) -> PageImage | None:
         """The image of a document, if it has one and it is read."""
         if not self.images.num_columns:
             return None

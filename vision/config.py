@@ -120,7 +120,22 @@ class VisionTrainConfig(TrainConfig):
                 "letter_weight weighs letters against text, and there are not both",
                 "set it with `vision`, and with learns: all or projector",
             )
+        if self.vision is not None:
+            self._refuse_cut_or_mixed_images()
         return self
+
+    def _refuse_cut_or_mixed_images(self) -> None:
+        """Raises RecipeError if a row would part an image from its text, or read others' images."""
+        if self.pack == "concat":
+            raise RecipeError(
+                "pack: concat would cut images from their tokens and their text",
+                "set pack to best_fit with reset_at_documents: true, or to pad",
+            )
+        if self.pack == "best_fit" and not self.reset_at_documents and self.learns != "letters":
+            raise RecipeError(
+                "with pack: best_fit, documents would read the images before theirs in the row",
+                "set reset_at_documents to true",
+            )
 
     @property
     def learns_letters(self) -> bool:

@@ -32,7 +32,7 @@ def _threads() -> ThreadPoolExecutor:
 
 @dataclass(frozen=True)
 class ImageTiles:
-    """The tiles of all rows, row after row.
+    """The tiles of all rows, row after row, and in a row document after document.
 
     pixels: (N, 3, tile, tile) uint8. counts: tiles of each row. labels: (N, L, S) int16 of the
     letters, or None. labels_count: they are the targets, and not the text: a warm-up.
@@ -102,7 +102,7 @@ class ImageTiles:
 class TileReader:
     """Makes the tiles of rows. with_labels: and their letters. labels_count: as in `ImageTiles`.
 
-    Raises CorpusmillError if a row has another number of image tokens than its tiles need.
+    Raises CorpusmillError if a document has another number of image tokens than its tiles need.
     """
 
     def __init__(
@@ -118,25 +118,36 @@ class TileReader:
         self.labels_count = labels_count
 
     def __call__(self, rows: "Sequence[Row]") -> ImageTiles:
-        images = [row.image for row in rows]
+        images = [image for row in rows for image in row.images]
         if torch.utils.data.get_worker_info() is None:
             made = list(_threads().map(self._tiles, images))
         else:  # in one of several processes, which threads would only hinder
             made = list(map(self._tiles, images))
-        counts = tuple(len(pixels) for pixels, _ in made)
-        for row, count in zip(rows, counts, strict=True):
-            places = int((row.tokens[:-1] == self.image_token).sum())
-            if places != count * self.config.tokens_per_tile:
-                raise CorpusmillError(
-                    f"document {row.documents[0].id} has {places} image tokens, its {count} tiles "
-                    f"need {count * self.config.tokens_per_tile}",
-                    "pack again with the tiling of train.vision as pack.images",
-                )
+        found = iter([len(pixels) for pixels, _ in made])
+        counts = tuple(self._count(row, [next(found) for _ in row.images]) for row in rows)
+        made.append(self._tiles(None))  # there may be no image at all
         pixels = torch.from_numpy(np.concatenate([pixels for pixels, _ in made]))
         labels = None
         if self.with_labels:
             labels = torch.from_numpy(np.concatenate([labels for _, labels in made]))
         return ImageTiles(pixels, counts, labels, self.labels_count)
+
+    def _count(self, row: "Row", tiles: Sequence[int]) -> int:
+        """The tiles of a row with so many of each document, if its tokens have places for them."""
+        begin = 0
+        for document, count in zip(row.documents, tiles, strict=True):
+            first, last = document.span
+            end = begin + last - first
+            places = int((row.tokens[begin:end] == self.image_token).sum())
+            needed = count * self.config.tokens_per_tile
+            if places != needed:
+                raise CorpusmillError(
+                    f"document {document.id} has {places} image tokens, its {count} tiles "
+                    f"need {needed}",
+                    "pack again with the tiling of train.vision as pack.images",
+                )
+            begin = end
+        return sum(tiles)
 
     def _tiles(self, image: "PageImage | None") -> "tuple[NDArray[np.uint8], NDArray[np.int16]]":
         """The tiles of one image and their labels; none without an image."""

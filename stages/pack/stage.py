@@ -96,7 +96,7 @@ class Pack(GlobalStage):
     add_eos: bool = True
     """End every document with eos."""
     max_document_tokens: int = Field(default=1 << 20, ge=3)
-    """A longer document becomes several rows."""
+    """A longer document becomes several rows. One with an image is excluded."""
     row_group_tokens: PositiveInt = 1 << 20
     """Tokens of a row group. 1 to 2 million are read in about 20 ms."""
     images: Tiling | None = None

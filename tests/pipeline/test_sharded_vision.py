@@ -62,10 +62,15 @@ def shards(tmp_path_factory):
     return sorted(folder.glob("pack-*/documents/*.parquet"))
 
 
-@pytest.mark.parametrize("learns", ["all", "letters", "projector"])
-def test_two_processes_have_the_losses_of_one_and_one_goes_on(shards, tmp_path, learns):
+SHARED = {"pack": "best_fit", "reset_at_documents": True}  # rows of several documents
+
+
+@pytest.mark.parametrize(
+    ("learns", "rows"), [("all", {}), ("letters", {}), ("projector", {}), ("all", SHARED)]
+)
+def test_two_processes_have_the_losses_of_one_and_one_goes_on(shards, tmp_path, learns, rows):
     weight = 0.0 if learns == "letters" else 0.3
-    settings = {**TRAINING, "learns": learns, "letter_weight": weight}
+    settings = {**TRAINING, "learns": learns, "letter_weight": weight, **rows}
     alone = build_settings(VisionTrainConfig, settings)
     sharded = build_settings(VisionTrainConfig, {**settings, **SHARDED})
     whole = train(alone, shards, tmp_path / "whole", parts=parts(alone))

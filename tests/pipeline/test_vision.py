@@ -209,7 +209,8 @@ def test_bad_images_end_with_their_reason_and_the_others_keep_their_text(packed,
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pack": "concat"}, "pack to pad"),
+        ({"pack": "concat"}, "pack to best_fit"),
+        ({"pack": "best_fit"}, "reset_at_documents"),
         ({"sequence_length": 20}, "sequence_length"),
         ({"vision": {**VISION, "tile_size": 140}}, "tile_size is 112 there and 140 here"),
         ({"learns": "letters", "letter_weight": 0.1}, "letter_weight"),

@@ -8,12 +8,21 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from corpusmill.trainer import checkpoint
+from corpusmill.trainer.config import TrainConfig
+from corpusmill.trainer.parts import TEXT
 from corpusmill.trainer.train import train
+from corpusmill.vision.build import parts
+from corpusmill.vision.config import VisionConfig, VisionTrainConfig
+
+from tests.vision.image_shards import documents
+from tests.vision.image_shards import write_shards as write_image_shards
 
 STEPS = 7
+ENCODER: dict[str, Any] = {"hidden_size": 32, "layers": 1, "heads": 2, "ffn_size": 64}
 
 PROGRAM = """
 import os, signal, sys
@@ -21,11 +30,12 @@ import pandas, torch._dynamo  # else every fork would import them
 from pathlib import Path
 from corpusmill.manifests.settings import build_settings
 from corpusmill.trainer.checkpoint import read_state
-from corpusmill.trainer.config import TrainConfig
 from corpusmill.trainer.train import train
+from corpusmill.vision.build import parts
+from corpusmill.vision.config import VisionTrainConfig
 
 whole, folder, place, first, last, *shards = sys.argv[1:]
-config = build_settings(TrainConfig, read_state(Path(whole)).config)
+settings = build_settings(VisionTrainConfig, read_state(Path(whole)).config)
 flush, flushed = os.fsync, 0
 
 def die():
@@ -39,7 +49,8 @@ def dying_flush(handle):
     flush(handle)
 
 def run(on_step=None):
-    train(config, list(map(Path, shards)), Path(folder), on_step)
+    paths = list(map(Path, shards))
+    train(settings.training(), paths, Path(folder), on_step, parts(settings))
 
 for number in range(int(first), int(last) + 1):
     child = os.fork()
@@ -66,10 +77,26 @@ run()
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(
     write_shards, random_documents, make_config, tmp_path, place, last, changes
 ):
-    shards = write_shards(random_documents)
     config = make_config(steps=STEPS, checkpoint_every=2, **changes)
-    whole = train(config, shards, tmp_path / "whole")
-    arguments = [str(whole.checkpoint), str(tmp_path / "killed"), place, "1", str(last)]
+    assert_killing_changes_nothing(config, write_shards(random_documents), tmp_path, place, last)
+
+
+def test_so_does_one_whose_rows_hold_several_images(make_config, tmp_path):
+    vision = VisionConfig(tile_size=56, max_tiles=4, tile_tags=False, **ENCODER)
+    shards = write_image_shards(tmp_path / "pack", documents(1, 40, vision), vision)
+    changes = {"pack": "best_fit", "reset_at_documents": True, "sequence_length": 80}
+    text = make_config(steps=STEPS, checkpoint_every=2, micro_batch_size=2, **changes)
+    config = VisionTrainConfig(**text.model_dump(), vision=vision, letter_weight=0.3)
+    assert_killing_changes_nothing(config, shards, tmp_path, "step", STEPS)
+
+
+def assert_killing_changes_nothing(
+    config: TrainConfig, shards: list[Path], folder: Path, place: str, last: int
+) -> None:
+    """Train in one go, and again with so many kills."""
+    kind = parts(config) if isinstance(config, VisionTrainConfig) else TEXT
+    whole = train(config, shards, folder / "whole", parts=kind)
+    arguments = [str(whole.checkpoint), str(folder / "killed"), place, "1", str(last)]
     killed = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments, *map(str, shards)],
         capture_output=True,
@@ -78,11 +105,11 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(
     )
     assert killed.returncode == 0, killed.stderr
     assert killed.stdout.split() == ["-9"] * last
-    found = checkpoint.latest(tmp_path / "killed" / "checkpoints")
+    found = checkpoint.latest(folder / "killed" / "checkpoints")
     assert found is not None
     assert found.name == whole.checkpoint.name
     assert files(found) == files(whole.checkpoint)
-    assert losses(tmp_path / "killed" / "log.jsonl") == losses(whole.log)
+    assert losses(folder / "killed" / "log.jsonl") == losses(whole.log)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,8 @@ import torch._inductor.config
 from corpusmill.manifests.errors import CorpusmillError
 from corpusmill.trainer import checkpoint
 from corpusmill.trainer.data import PackedStream
-from corpusmill.trainer.records import StepRecord
+from corpusmill.trainer.flops import flops_per_token
+from corpusmill.trainer.records import StepRecord, read_records
 from corpusmill.trainer.token_shards import catalogue
 from corpusmill.trainer.train import train
 
@@ -162,6 +163,17 @@ def test_the_log_says_how_long_the_run_will_take(
         assert record.seconds_left == pytest.approx(steps_left, abs=0.06)
         assert (record.mfu, record.memory_gb) == (None, None)  # of a CPU
     assert records[-1].seconds_left == 0
+
+
+def test_the_mfu_is_the_work_done_in_a_second_by_the_peak(
+    write_shards, random_documents, make_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("corpusmill.trainer.records.peak_flops", lambda device: 1e9)
+    config = make_config(log_every=2)
+    result = train(config, write_shards(random_documents), tmp_path / "run")
+    each = flops_per_token(config.model, config.sequence_length)
+    for record in read_records(result.log):
+        assert record.mfu == pytest.approx(record.tokens_per_second * each / 1e9, abs=1e-4)
 
 
 def test_writing_the_log_seldom_loses_no_record(
