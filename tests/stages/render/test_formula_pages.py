@@ -2,15 +2,17 @@
 
 import io
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+from corpusmill.stages.render.look import Paper
 from corpusmill.stages.render.stage import Render, pages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-PLAIN = {"max_noise": 0, "max_blur": 0, "max_rotation": 0, "min_jpeg_quality": None}
+PLAIN: dict[str, Any] = {"max_noise": 0, "max_blur": 0, "max_rotation": 0, "min_jpeg_quality": None}
 PAPER = {"width": 224, "height": 224, "max_font_size": 16, "max_columns": 1} | PLAIN
 PROSE = "The quick brown fox jumps over the lazy dog. "
 INLINE = r"Let $x^2 + \frac{a}{b} = \sqrt{c}$ be the sum, and $n$ the count of all things. "
@@ -19,7 +21,7 @@ DISPLAY = "We have\n\n$$\n\\sum_{i=1}^n i = \\frac{n (n + 1)}{2}\n$$\n\nfor all 
 
 @pytest.fixture(scope="module")
 def drawn():
-    return Render(paper=PAPER, max_pages=None, min_characters=1)
+    return Render(paper=Paper(**PAPER), max_pages=None, min_characters=1)
 
 
 @pytest.fixture(scope="module")

@@ -7,21 +7,26 @@ import sys
 
 import pytest
 from corpusmill.stages.render.grid import typeset
-from corpusmill.stages.render.mathtext import STYLES
+from corpusmill.stages.render.mathtext import STYLES, Formula
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
-def read(source, style="cm", display=True):
-    """The letters of a formula, from left to right."""
+def formula_of(source, style="cm", display=True) -> Formula:
     formula = typeset(source, style, display)
     assert formula is not None
+    return formula
+
+
+def read(source, style="cm", display=True):
+    """The letters of a formula, from left to right."""
+    formula = formula_of(source, style, display)
     glyphs = sorted(formula.glyphs, key=lambda glyph: glyph.x)
     return "".join(glyph.meaning for glyph in glyphs if glyph.letter != " ")
 
 
 def height(source, display=True):
-    formula = typeset(source, "cm", display)
+    formula = formula_of(source, "cm", display)
     return formula.ascent + formula.descent
 
 
@@ -31,7 +36,7 @@ def test_letters_have_their_meaning_in_every_font(style):
 
 
 def test_a_script_is_raised_and_small():
-    base, script = typeset("x^2", "cm", False).glyphs
+    base, script = formula_of("x^2", "cm", False).glyphs
     assert script.y > base.y + 0.2
     assert script.size < 0.8 * base.size
 
@@ -41,7 +46,7 @@ def test_a_displayed_fraction_is_larger():
 
 
 def test_the_cells_of_a_matrix_stand_in_rows_and_columns():
-    formula = typeset(r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}", "cm", True)
+    formula = formula_of(r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}", "cm", True)
     place = {glyph.meaning: (glyph.x, glyph.y) for glyph in formula.glyphs}
     assert place["a"][1] == pytest.approx(place["b"][1], abs=0.02)
     assert place["a"][1] > place["c"][1] + 0.8
@@ -52,7 +57,7 @@ def test_the_cells_of_a_matrix_stand_in_rows_and_columns():
 
 def test_equations_are_aligned():
     source = r"\begin{align} a &= b \\ a + a + a &= c \end{align}"
-    signs = [glyph.x for glyph in typeset(source, "cm", True).glyphs if glyph.meaning == "="]
+    signs = [glyph.x for glyph in formula_of(source).glyphs if glyph.meaning == "="]
     assert signs[0] == pytest.approx(signs[1])
 
 
@@ -64,7 +69,7 @@ def test_cases_in_a_formula():
 def test_fences_and_scripts_around_an_array():
     source = r"\left[ \begin{array}{l} a \\ b \\ c \end{array} \right]^T"
     assert sorted(read(source)) == sorted("[abc]T")
-    formula = typeset(source, "cm", True)
+    formula = formula_of(source)
     highest = max(formula.glyphs, key=lambda glyph: glyph.y)
     assert highest.meaning in "Ta"
 
