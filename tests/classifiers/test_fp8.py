@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 from corpusmill.classifiers.encoder import EncoderSettings, LoadedEncoder
-from corpusmill.classifiers.fp8 import Fp8Linear, most_of_map, most_of_norm, refuse_gpu, refuse_widths
+from corpusmill.classifiers.fp8 import (
+    Fp8Linear,
+    most_of_map,
+    most_of_norm,
+    refuse_gpu,
+    refuse_widths,
+)
 from corpusmill.classifiers.packed_batches import Packer
 from corpusmill.manifests.errors import ModelError
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
