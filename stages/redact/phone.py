@@ -41,7 +41,7 @@ _WORDS_WITHOUT_BLANKS = (
 )
 _DEVICES = (
     *("(?:[وبلف]{0,2}ال|لل)?(?:جوال|موبايل|موبایل)", "فون", "फ\u093c?ोन", "मोबाइल", "ফোন", "মোবাইল"),
-    *("tele?pon", "điện thoại", "mobiltelefon"),
+    *("tele?pon", "điện thoại"),
 )
 _DEVICES_WITHOUT_BLANKS = ("手机", "手機", "มือถือ", "携帯", "휴대폰", "핸드폰")
 # fmt: on
