@@ -58,7 +58,9 @@ _INDENT = 40
 _LINE_BEGINS, _LINE_ENDS = re.compile(r"(?:\A|\n)[ \t]*\Z"), re.compile(r"[ \t]*(?:\n|\Z)")
 _SENTENCE_ENDS = re.compile(r"""(?:\A|\n|[.!?…。！？]["”)*\]]*)[ \t]*\Z""")
 # A sentence goes on behind a mark: the mark is a word of it.
-_GOES_ON = re.compile(r"""[ \t]*[.,;:!?)`、。，]|["'”’»]|[ \t]+(?P<letter>[^\W\d_])""")
+_GOES_ON = re.compile(r"[ \t]*[.,;:!?)`、。，]|(?P<quote>[\"'”’»])|[ \t]+(?P<letter>[^\W\d_])")
+_QUOTES = "\"'“‘„«"
+_INDENTED_CODE = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _EMPTY_FENCE = re.compile(r"\A\s*(`{3,}|~{3,})\w*\s*\1[ \t]*(?=\n|\Z)")
 _TOOK = re.compile(r"\A\s*Thought for (?:about )?(?:a|\d+) (?:few )?(?:second|minute)s?\.?[ \t]*\n")
@@ -93,8 +95,8 @@ _HEADED = re.compile(
 # Words that an honest text may have as a heading, too. Those of `weak` count only if there is a
 # heading before the answer.
 _PERHAPS_HEADED = re.compile(
-    r"\A\s*[*_#]*[ \t]*(?:(?:thinking|thoughts?|reasoning)"
-    r"|(?P<weak>analysis|rationale|plan|draft))(?:[*_]*[ \t]*:|[*_]*[ \t]*\n)",
+    r"\A\s*[*_#]*[ \t]*(?:(?:thinking|reasoning)"
+    r"|(?P<weak>thoughts?|analysis|rationale|plan|draft))(?:[*_]*[ \t]*:|[*_]*[ \t]*\n)",
     re.IGNORECASE,
 )
 # What stands before the answer where reasoning has a heading instead of marks.
@@ -221,7 +223,7 @@ def _marks(text: str, known: str) -> Iterator[re.Match[str]]:
     for mark, following in itertools.zip_longest(found, found[1:]):
         start, end = mark.span()
         if opened:
-            if mark.re is _CLOSING and not _goes_on(text, end):
+            if mark.re is _CLOSING and not _goes_on(mark):
                 opened = False
                 yield mark
             continue
@@ -231,11 +233,11 @@ def _marks(text: str, known: str) -> Iterator[re.Match[str]]:
         begins_line = _LINE_BEGINS.search(text, max(0, start - _INDENT), start)
         if mark.re is _OPENING:
             line = text.find("\n", end) % (len(text) + 1)
-            named = _goes_on(text, end) or (
+            named = _goes_on(mark) or (
                 following is not None
                 and following.re is _CLOSING
                 and following.end() <= line
-                and _goes_on(text, following.end())
+                and _goes_on(following)
             )
             if not named and (
                 start <= beginning or (begins_line and (not known or not may_be_quoted))
@@ -247,14 +249,16 @@ def _marks(text: str, known: str) -> Iterator[re.Match[str]]:
             continue
         whole = _SENTENCE_ENDS.search(text, max(0, start - _INDENT), start)
         is_last = _LINE_ENDS.match(text, end) and (whole or not text[start - 1].isspace())
-        is_between = whole and not may_be_quoted and not _goes_on(text, end)
+        is_between = whole and not _goes_on(mark) and (start <= beginning or not may_be_quoted)
         if (is_last or is_between) and not quotes and start >= quoted_until:
             yield mark
         quotes = False
 
 
-def _goes_on(text: str, end: int) -> bool:
-    found = _GOES_ON.match(text, end)
+def _goes_on(mark: re.Match[str]) -> bool:
+    found = _GOES_ON.match(mark.string, mark.end())
+    if found and found["quote"]:
+        return mark.start() > 0 and mark.string[mark.start() - 1] in _QUOTES
     return found is not None and (not found["letter"] or found["letter"].islower())
 
 
@@ -264,8 +268,9 @@ def _pair(mark: str) -> str:
 
 
 def _code(text: str) -> Iterator[tuple[int, int]]:
-    """Where code begins and ends: between fences, and between backticks within a line."""
-    yield from (found.span() for found in _INLINE_CODE.finditer(text))
+    """Where code begins and ends: fences, indented lines, and backticks within a line."""
+    for code in (_INLINE_CODE, _INDENTED_CODE):
+        yield from (found.span() for found in code.finditer(text))
     opening = None
     for fence in _FENCE.finditer(text):
         if opening is None:

@@ -83,6 +83,10 @@ ARTICLES = [
     "模型用<think>和</think>包裹推理过程。",
     "Das Modell schreibt <think>, denkt, und schließt mit </think>. Danach folgt die Antwort.",
     "1. Write <think>.\n2. Reason.\n3. Write </think>.\n4. Answer.",
+    "It begins with\n\n    <think>\n\nand its end is\n\n    </think>\n\nBoth are tokens.",
+    "Pass stop=\"</think>\" to the server. 'Then' it ends.",
+    "# Thoughts\n\nThe model was good, and the reasoning short.",
+    "Thoughts:\n- one\n- two",
     "<think>...</think> is the usual form. Others exist.",
     "<think>x</think> is the form, where x is any text.",
 ]

@@ -105,6 +105,7 @@ REASONED |= {
     "an end that is part of a line": f"I say </think> now.\nNo.\n</think>\n{ANSWER}",
     "an end and a blank": f"<think>No.</think> {ANSWER}",
     "an end and a blank, opened by the prompt": f"No.</think> {ANSWER}",
+    "nothing but an end": f"</think>{ANSWER}",
     "no full stop": f"<think>No</think>{ANSWER}",
     "no full stop, opened by the prompt": f"No\nNo</think>\n{ANSWER}",
     "Deep Cogito": f"<think>\nNo.\n</think>\n\n<answer>\n{ANSWER}\n</answer>",
@@ -192,6 +193,11 @@ def test_an_honest_answer_comes_out_whole(text, passage):
     assert without_reasoning(text, text if passage is None else passage) == text
 
 
+def test_an_answer_may_begin_with_a_quote():
+    for begun in ("<think>", ""):
+        assert without_reasoning(f'{begun}No.</think>"Salt" is old.', ANSWER) == '"Salt" is old.'
+
+
 def test_half_of_a_pair_in_the_passage_quotes_the_other_half():
     text = "A log:\n<think>\nIt is old.\n</think>\nIt ends there."
     assert without_reasoning(text, ANSWER) == "A log:\n\nIt ends there."
@@ -234,7 +240,17 @@ def test_reasoning_about_a_passage_with_such_marks_is_cut():
             "`a` <think> ",
             "</think> a",
         ),
-        *("<think>a", "a_", "a-a-", "[THINK]", "<summary>", "< think a=", "<details>\n<summary>"),
+        *(
+            "<think>a",
+            "`a` <think> ",
+            "</think>\n<think> a",
+            "a_",
+            "a-a-",
+            "[THINK]",
+            "<summary>",
+            "< think a=",
+            "<details>\n<summary>",
+        ),
     ],
 )
 def test_a_hostile_answer_takes_no_time(piece):
