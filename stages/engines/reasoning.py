@@ -4,23 +4,26 @@ Models mark it in many ways, and new ones come every month. So marks are known b
 bracket and a word of thinking. Where the prompt already opens the reasoning, only its end is
 marked. Where a server strips special tokens, the marks of some models become words.
 
-A page may be about such marks. One that the passage has is the page's. All others are the model's.
+A page may be about such marks, and so may an answer. A mark is the model's only where models put
+it: at the beginning of the answer or of a line, at the end of a line, outside of code. The others,
+and those that the passage has, are words of the text. Where it is not sure, the text stays.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 
+# Few words: `<reason>` and `<plan>` are elements of honest XML, and `[REASON]` is a blank.
 _STEM = (
-    r"[\w:.-]{0,20}(?:think|thought|reason(?!able)|reflect|scratch[_-]?pad|monologue|deliberat"
-    r"|contemplat|brainstorm|rationale|chain[_-]of|step[_-]by[_-]step|(?<![a-z])cot(?![a-z]))"
-    r"[\w:.-]{0,20}"
-    r"|analysis|plan|planning|draft|working(?:[_-]?out)?|inner[_-]voice|internal"
+    r"(?:ant|(?:[a-z]{1,12}[:_-]){0,2})(?:think(?:ing)?|thoughts?|reasoning|reflection|cot"
+    r"|scratch[_-]?pad|monologue)(?:[_-](?:content|process|steps?|faster))?"
 )
 _PREFIXED = r"think(?:ing)?|thoughts?|reason(?:ing)?|internal_thoughts?|analysis"
-_CAPITALS = r"THINK|THINKING|THOUGHTS?|REASON|REASONING"
+_CAPITALS = r"(?-i:THINK|(?:BEGIN|START)[ _](?:THINKING|THOUGHTS?|REASONING))"
+_CAPITALS_END = r"(?-i:/THINK|END[ _](?:THINKING|THOUGHTS?|REASONING))"
 _OPENING = re.compile(
-    rf"\\?(?:<|&lt;)[ \t]*(?:{_STEM})(?:[ \t]+[\w:-]+=[^<>\n]*)?[ \t]*\\?(?:>|&gt;)"
-    rf"|\[(?:(?:BEGIN|START)[ _])?(?:{_CAPITALS})\]"
+    rf"\\?(?:<|&lt;)[ \t]*(?:{_STEM})(?:[ \t]+[\w:-]+=[^<>\n]*)?[ \t]*(?<!/)\\?(?:>|&gt;)"
+    rf"|\[{_CAPITALS}\](?!\()"
     r"|◁think▷"
     rf"|<[|｜](?:(?:begin|start)_(?:of_)?)?(?:{_PREFIXED})(?:_(?:begin|start))?[|｜]>"
     r"|<\|inner_prefix\|>|<unused94>(?:thought\b)?|<\|channel>(?:thought\b)?",
@@ -28,23 +31,36 @@ _OPENING = re.compile(
 )
 _CLOSING = re.compile(
     rf"\\?(?:<|&lt;)[ \t]*/[ \t]*(?:{_STEM})[ \t]*\\?(?:>|&gt;)"
-    rf"|\[(?:/|END[ _])(?:{_CAPITALS})\]"
+    rf"|\[{_CAPITALS_END}\](?!\()"
     r"|◁/think▷"
     rf"|<[|｜](?:/|end_(?:of_)?)(?:{_PREFIXED})[|｜]>|<[|｜](?:{_PREFIXED})_end[|｜]>"
     r"|<\|inner_suffix\|>|<unused95>|<channel\|>",
     re.IGNORECASE,
 )
+# What the two halves of a pair do not share.
+_HALF = re.compile(
+    r"[ \t]+[\w:-]+=.*|\b(?:lt|gt)\b|(?:begin|start|end)(?:_of_)?|(?:pre|suf)fix|\W|_"
+    r"|(?<=unused9)[45](?:thought)?|(?<=channel>)thought",
+    re.IGNORECASE | re.DOTALL,
+)
 # Pairs whose end means nothing without their beginning.
 _BLOCK = re.compile(
     r"\A\s*```(?:think|thinking|thought|reasoning)\n.*?\n```"
     r"|\A\s*Thinking\.\.\.\n.*?\n\.\.\.done thinking\.[ \t]*(?=\n|\Z)"
-    r"|\A\s*<details>\s*<summary>[^<]*\b(?:think|thought|reason)[^<]*</summary>.*?</details>"
-    r"|^[ \t]*<details type=\"reasoning\"[^>]*>.*?</details>",
+    r"|\A\s*<details>\s*<summary>[^<\w]*(?:<\w+>)?(?:my )?(?:thinking|thoughts?|reasoning"
+    r"|chain of thought)(?: process| steps| for [^<]*)?[^<\w]*(?:</\w+>)?\s*</summary>"
+    r".*?</details>"
+    r"|^[ \t]*<details type=\"reasoning\"[^<>]*>(?:(?!<details\b).)*?</details>",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})([^`\n]*)$", re.MULTILINE)
 _INDENT = 40
 _LINE_BEGINS, _LINE_ENDS = re.compile(r"(?:\A|\n)[ \t]*\Z"), re.compile(r"[ \t]*(?:\n|\Z)")
+_SENTENCE_ENDS = re.compile(r"""(?:\A|\n|[.!?…。！？]["”)*\]]*)[ \t]*\Z""")
+# A sentence goes on behind a mark: the mark is a word of it.
+_GOES_ON = re.compile(r"[ \t]*[.,;:!?)`、。，]|(?P<quote>[\"'”’»])|[ \t]+(?P<letter>[^\W\d_])")
+_QUOTES = "\"'“‘„«"
+_INDENTED_CODE = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _EMPTY_FENCE = re.compile(r"\A\s*(`{3,}|~{3,})\w*\s*\1[ \t]*(?=\n|\Z)")
 _TOOK = re.compile(r"\A\s*Thought for (?:about )?(?:a|\d+) (?:few )?(?:second|minute)s?\.?[ \t]*\n")
@@ -73,14 +89,14 @@ _HEADED = re.compile(
     r"|cot|internal monologue)[*_]*[ \t]*:"
     r"|\A\s*[*_#]+[ \t]*(?:thinking|thoughts|reasoning)[*_]*[ \t]*:"
     r"|\A\s*thought[ \t]*\n"
-    r"|\A\s*(?:okay,? |so,? )?let(?:'s|’s| me| us) think (?:step by step|through|about)\b",
+    r"|\A\s*(?:okay,? |so,? )?let(?:'s|’s| me| us) think (?:step by step|(?:through|about) this)\b",
     re.IGNORECASE,
 )
 # Words that an honest text may have as a heading, too. Those of `weak` count only if there is a
 # heading before the answer.
 _PERHAPS_HEADED = re.compile(
-    r"\A\s*[*_#]*[ \t]*(?:(?:thinking|thoughts?|reasoning)"
-    r"|(?P<weak>analysis|rationale|plan|draft))(?:[*_]*[ \t]*:|[*_]*[ \t]*\n)",
+    r"\A\s*[*_#]*[ \t]*(?:(?:thinking|reasoning)"
+    r"|(?P<weak>thoughts?|analysis|rationale|plan|draft))(?:[*_]*[ \t]*:|[*_]*[ \t]*\n)",
     re.IGNORECASE,
 )
 # What stands before the answer where reasoning has a heading instead of marks.
@@ -106,7 +122,9 @@ _SPEAKS_OF_ITS_TASK = re.compile(
     r" (?:the passage|(?:this|the (?:given|provided))"
     r" (?:passage|text|excerpt|document|article|page))"
     r"|we are (?:asked to|given (?:a|the) (?:passage|text|document))"
-    r"|let(?: me|'s|’s) (?:start by|think about|read|go through|analy[sz]e|tackle) (?:the|this)"
+    r"|let(?: me|'s|’s) (?:start by|think about|read|go through|analy[sz]e|tackle)"
+    r" (?:this\b(?=[ \t]*[.,:])|(?:this|the(?: given| provided)?)"
+    r" (?:passage|text|excerpt|request|task)\b)"
     r"|(?<=[,.!] )let(?: me|'s|’s) (?:see|think)\b)",
     re.IGNORECASE,
 )
@@ -115,8 +133,8 @@ _SPEAKS_OF_ITS_TASK = re.compile(
 def without_reasoning(text: str, passage: str = "") -> str | None:
     """The answer behind the reasoning. None: there is reasoning and no end of it.
 
-    passage: what the answer is about. Marks that it has are quoted, and stay. Empty: it is not
-    known, so all marks may be quoted.
+    passage: what the answer is about. Marks that it has, or of which it has the other half, may be
+    quoted. Empty: it is not known, so all marks may be.
     """
     known = passage.casefold()
     behind = _behind_channels(text, known)
@@ -184,32 +202,75 @@ def _without_marked(text: str, known: str) -> str | None:
 
 
 def _marks(text: str, known: str) -> Iterator[re.Match[str]]:
-    """The model's own marks, in order. One that may be quoted is the model's where models put it:
-    outside of code, a beginning at the text's (or a line's, if the passage is not known), an end
-    before the end of a line.
+    """The model's own marks, in order: those where models put them, outside of code.
+
+    A beginning is at the text's, or at a line's if the passage has neither half of the pair. An
+    end of what has begun is any that no sentence goes on behind. One without a beginning ends a
+    line, or stands between a whole sentence and the answer if the passage lacks the pair.
     """
-    code = list(_code(text))
+    found = sorted(
+        [*_OPENING.finditer(text), *_CLOSING.finditer(text)], key=lambda mark: mark.start()
+    )
+    if not found:
+        return
+    code = bytearray(len(text))
+    for first, last in _code(text):
+        code[first:last] = b"\1" * (last - first)
+    pages = {_pair(half[0]) for marks in (_OPENING, _CLOSING) for half in marks.finditer(known)}
     beginning = len(text) - len(text.lstrip())
     opened = quotes = False
-    found = [*_OPENING.finditer(text), *_CLOSING.finditer(text)]
-    for mark in sorted(found, key=lambda mark: mark.start()):
-        begins = mark.re is _OPENING
-        if (begins or not opened) and (not known or not _own(mark, known)):
-            if any(start <= mark.start() < end for start, end in code):
-                continue
-            begins_line = _LINE_BEGINS.search(text, max(0, mark.start() - _INDENT), mark.start())
-            first = mark.start() <= beginning or (not known and begins_line)
-            last = _LINE_ENDS.match(text, mark.end()) and not quotes
-            if not (first if begins else last):
-                quotes = begins and begins_line is not None
-                continue
-        opened = begins
-        yield mark
+    quoted_until = 0
+    for mark, following in itertools.zip_longest(found, found[1:]):
+        start, end = mark.span()
+        if opened:
+            if mark.re is _CLOSING and not _goes_on(mark):
+                opened = False
+                yield mark
+            continue
+        if code[start]:
+            continue
+        may_be_quoted = not known or _pair(mark[0]) in pages
+        begins_line = _LINE_BEGINS.search(text, max(0, start - _INDENT), start)
+        if mark.re is _OPENING:
+            line = text.find("\n", end) % (len(text) + 1)
+            named = _goes_on(mark) or (
+                following is not None
+                and following.re is _CLOSING
+                and following.end() <= line
+                and _goes_on(following)
+            )
+            if not named and (
+                start <= beginning or (begins_line and (not known or not may_be_quoted))
+            ):
+                opened = True
+                yield mark
+            else:
+                quotes, quoted_until = not named and begins_line is not None, line
+            continue
+        whole = _SENTENCE_ENDS.search(text, max(0, start - _INDENT), start)
+        is_last = _LINE_ENDS.match(text, end) and (whole or not text[start - 1].isspace())
+        is_between = whole and not _goes_on(mark) and (start <= beginning or not may_be_quoted)
+        if (is_last or is_between) and not quotes and start >= quoted_until:
+            yield mark
+        quotes = False
+
+
+def _goes_on(mark: re.Match[str]) -> bool:
+    found = _GOES_ON.match(mark.string, mark.end())
+    if found and found["quote"]:
+        return mark.start() > 0 and mark.string[mark.start() - 1] in _QUOTES
+    return found is not None and (not found["letter"] or found["letter"].islower())
+
+
+def _pair(mark: str) -> str:
+    """What both halves of a pair have in common."""
+    return _HALF.sub("", mark.casefold())
 
 
 def _code(text: str) -> Iterator[tuple[int, int]]:
-    """Where code begins and ends: between fences, and between backticks within a line."""
-    yield from (found.span() for found in _INLINE_CODE.finditer(text))
+    """Where code begins and ends: fences, indented lines, and backticks within a line."""
+    for code in (_INLINE_CODE, _INDENTED_CODE):
+        yield from (found.span() for found in code.finditer(text))
     opening = None
     for fence in _FENCE.finditer(text):
         if opening is None:

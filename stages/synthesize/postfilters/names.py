@@ -23,13 +23,14 @@ _NO_NAMES = {"i", "ok", "faq", "q", "a", "b", "c", "d", "e", "tv", "vs", "pm", "
 _ENGLISH_ENDINGS = ("ly", "ally", "ing", "ed", "es", "s", "er", "ers", "ness", "d", "able", "ment")
 # What -ly may follow. A weak model makes words such as "continently".
 _ADJECTIVES = ("al", "ous", "ive", "ful", "ed", "ble", "ic", "ar")
-# A day, and what passages write for it.
+# A day, or what is written for it -> all its forms.
 _WEEKDAYS = {
-    day: frozenset({day, *short.split()})
-    for day, short in {
-        "monday": "mon", "tuesday": "tue tues", "wednesday": "wed", "thursday": "thu thur thurs",
-        "friday": "fri", "saturday": "sat", "sunday": "sun",
-    }.items()
+    form: frozenset(day.split())
+    for day in (
+        "monday mon", "tuesday tue tues", "wednesday wed weds", "thursday thu thur thurs",
+        "friday fri", "saturday sat", "sunday sun",
+    )
+    for form in day.split()
 }  # fmt: skip
 _MOST_CAPITALS = 0.25  # of words within sentences: more of them, and capitals mark no names
 

@@ -67,6 +67,7 @@ _MONTHS = {
 # Number words that an answer may not add. Smaller ones count what the passage names, and larger
 # ones are scales.
 _LEAST_SPELLED, _MOST_SPELLED = 11, 99
+_NO_NUMBERS = {"elf"}  # a number in German, and an English word
 # Words that are months only beside a number.
 _AMBIGUOUS = {"may", "march", "mars", "mar", "jan", "dec", "sep", "sept", "mai", "mayo", "mil"}
 _CHINESE_DIGITS = "〇一二三四五六七八九"
@@ -124,7 +125,9 @@ def _spelled(text: str) -> Iterator[Number]:
     for place, word in enumerate(spelled):
         value = _SPELLED.get(word, 0)
         before, behind = spelled[place - 1 : place], spelled[place + 1 : place + 2]
-        if not _LEAST_SPELLED <= value <= _MOST_SPELLED or {*before, *behind} & _SCALES.keys():
+        if word in _NO_NUMBERS or not _LEAST_SPELLED <= value <= _MOST_SPELLED:
+            continue
+        if {*before, *behind} & _SCALES.keys():
             continue
         units = {_WORDS.get(unit, 0.0) for unit in behind if word in _TENS}
         yield Number(*words[place].span(), frozenset({value, *(value + unit for unit in units)}))

@@ -7,6 +7,7 @@ from corpusmill.stages.engines import chat
 from corpusmill.stages.engines.reasoning import without_reasoning
 
 from tests.stages.engines import tiny_model
+from tests.stages.engines.honest_texts import HONEST
 
 ANSWER = "The harbour town grew around a market for salt."
 REASONED = {
@@ -32,7 +33,7 @@ REASONED = {
 REASONED |= {
     f"<{tag}>": f"<{tag}>No.\n</{tag}>\n{ANSWER}"
     for tag in (
-        *("longcat_think", "cot", "chain_of_thought", "rationale", "inner_monologue"),
+        *("longcat_think", "cot", "chain_of_thought", "inner_monologue"),
         *("reasoning_content", "thought_process", "internal_thoughts", " think "),
     )
 } | {
@@ -59,8 +60,8 @@ FINAL = "<|start|>assistant<|channel|>final"
 REASONED |= {
     f"<{tag}>": f"<{tag}>\nNo.\n</{tag}>\n\n{ANSWER}"
     for tag in (
-        *("antml:thinking", "antThinking", "mm:think", "think_faster", "self-reflection", "plan"),
-        *("inner_voice", "step_by_step", "chain-of-thought", "brainstorm", "draft"),
+        *("antml:thinking", "antThinking", "mm:think", "think_faster", "self-reflection"),
+        *("chain-of-thought", "scratchpad", "inner_thoughts", "Thinking", "reasoning", "thoughts"),
     )
 } | {
     "an attribute": f'<think budget="9">No.</think>{ANSWER}',
@@ -100,7 +101,16 @@ REASONED |= {
     "harmony without special tokens, lines": f"analysis\nNo.\nassistant\nfinal\n{ANSWER}",
     "MedGemma without special tokens": f"thought\nNo.<unused95>{ANSWER}",
     "a summary": f"<details>\n<summary>Thinking</summary>\nNo.\n</details>\n\n{ANSWER}",
-    "in a fence": f"```\n<think>\nNo.\n</think>\n```\n{ANSWER}",
+    "a line of its own": f"<think>No.</think>\n{ANSWER}\n<think>\nNo.\n</think>",
+    "an end that is part of a line": f"I say </think> now.\nNo.\n</think>\n{ANSWER}",
+    "an end and a blank": f"<think>No.</think> {ANSWER}",
+    "an end and a blank, opened by the prompt": f"No.</think> {ANSWER}",
+    "nothing but an end": f"</think>{ANSWER}",
+    "no full stop": f"<think>No</think>{ANSWER}",
+    "no full stop, opened by the prompt": f"No\nNo</think>\n{ANSWER}",
+    "Deep Cogito": f"<think>\nNo.\n</think>\n\n<answer>\n{ANSWER}\n</answer>",
+    "summary with a time": "<details>\n<summary>Thought for 9 seconds</summary>\nNo.\n</details>\n"
+    f"{ANSWER}",
     "escaped": f"&lt;think&gt;No.&lt;/think&gt;{ANSWER}",
 }
 
@@ -110,8 +120,10 @@ def test_the_answer_behind_the_reasoning_stays(notation):
     assert (without_reasoning(REASONED[notation], ANSWER) or "").strip() == ANSWER
 
 
-def test_reasoning_within_an_answer_is_cut():
-    assert without_reasoning("Salt was <think>No.</think>sold.", ANSWER) == "Salt was sold."
+def test_reasoning_on_lines_of_its_own_is_cut_and_a_quote_within_a_line_stays():
+    assert without_reasoning("Salt was\n<think>No.</think>\nsold.", ANSWER) == "Salt was\n\nsold."
+    within = "Salt was <think>No.</think>sold."
+    assert without_reasoning(within, ANSWER) == within
 
 
 @pytest.mark.parametrize(
@@ -147,6 +159,7 @@ def test_reasoning_without_an_answer_is_none(text):
     "text",
     [
         ANSWER,
+        "<think> begins the reasoning and </think> ends it.",
         "The tag <think> begins the reasoning and </think> ends it.",
         "Analysis of variance compares means.",
         "analysis of variance compares means.",
@@ -172,6 +185,24 @@ def test_reasoning_without_an_answer_is_none(text):
 )
 def test_other_answers_stay_as_they_are(text):
     assert without_reasoning(text) == without_reasoning(text, text) == text
+
+
+@pytest.mark.parametrize("text", HONEST)
+@pytest.mark.parametrize("passage", ["", ANSWER, "DeepSeek-R1 writes inside <think> tags.", None])
+def test_an_honest_answer_comes_out_whole(text, passage):
+    assert without_reasoning(text, text if passage is None else passage) == text
+
+
+def test_an_answer_may_begin_with_a_quote():
+    for begun in ("<think>", ""):
+        assert without_reasoning(f'{begun}No.</think>"Salt" is old.', ANSWER) == '"Salt" is old.'
+
+
+def test_half_of_a_pair_in_the_passage_quotes_the_other_half():
+    text = "A log:\n<think>\nIt is old.\n</think>\nIt ends there."
+    assert without_reasoning(text, ANSWER) == "A log:\n\nIt ends there."
+    for half in ("<think>", "</think>", "&lt;/think&gt;"):
+        assert without_reasoning(text, f"It has {half} in it.") == text
 
 
 @pytest.mark.parametrize(
@@ -201,7 +232,26 @@ def test_reasoning_about_a_passage_with_such_marks_is_cut():
 
 @pytest.mark.parametrize(
     "piece",
-    ["<think", "<think>", "<think>\n", "<a-think", "\n```x\n", "&lt;", " \n", "<|channel|>a"],
+    [
+        *("<think", "<think>", "<think>\n", "<a-think", "\n```x\n", "&lt;", " \n", "<|channel|>a"),
+        *(
+            '<details type="reasoning">\n',
+            '\n<details type="reasoning"',
+            "`a` <think> ",
+            "</think> a",
+        ),
+        *(
+            "<think>a",
+            "`a` <think> ",
+            "</think>\n<think> a",
+            "a_",
+            "a-a-",
+            "[THINK]",
+            "<summary>",
+            "< think a=",
+            "<details>\n<summary>",
+        ),
+    ],
 )
 def test_a_hostile_answer_takes_no_time(piece):
     began = time.process_time()

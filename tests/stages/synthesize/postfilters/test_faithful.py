@@ -246,3 +246,19 @@ CENSUS = (
 )
 def test_number_words_days_and_exchanged_numbers(answer, reason):
     assert judged(answer, CENSUS) == reason
+
+
+@pytest.mark.parametrize(
+    ("passage", "answer", "reason"),
+    [
+        ("It opens on Saturday.", "It is open on Sat only.", ""),
+        ("It opens Weds. at noon.", "It opens on Wednesday at noon.", ""),
+        ("It opens on Wednesday at noon.", "It opens on Weds at noon.", ""),
+        ("It opens on Wednesday.", "It is open on Sat only.", "new_name"),
+        ("Legolas is one of the elves.", "Legolas is an elf of the forest.", ""),
+        ("Die Mannschaft hat elf Spieler.", "Es sind 11 Spieler in der Mannschaft.", ""),
+        ("Die Mannschaft hat 11 Spieler.", "Die Mannschaft hat zwölf Spieler.", "new_number"),
+    ],
+)
+def test_days_in_short_and_words_that_are_numbers_elsewhere(passage, answer, reason):
+    assert judged(answer, passage) == reason
