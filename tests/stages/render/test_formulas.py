@@ -1,6 +1,9 @@
 """Which dollars are formulas, and which are money, code or prose."""
 
+from time import process_time
+
 import pytest
+from corpusmill.stages.render.blocks import blocks
 from corpusmill.stages.render.formulas import spans
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +77,22 @@ def test_spans_stand_in_order_and_have_marks(text):
         at = span.end
 
 
-@pytest.mark.parametrize("part", ["$", "$$a", "\\[", "\\(", "`", "\\begin{align}", "$a "])
-def test_marks_without_an_end_take_linear_time(part):
-    assert found(part * 20_000) is not None
+def seconds(text):
+    """The least of three, of the processor."""
+    times = []
+    for _ in range(3):
+        blocks.cache_clear()
+        begin = process_time()
+        blocks(text, formulas=True)
+        times.append(process_time() - begin)
+    return min(times)
+
+
+PARTS = ["$", "$$a", "\\[", "\\(", "`", "\\begin{align}", "$a ", "$$x$$\n", "$x$ ", "$$x$$ a\n"]
+PARTS += ["\\[x=1\\]\n", "$$ - $$ ", "a\n"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_many_marks_take_linear_time(part):
+    few, many = seconds(part * 2_000), seconds(part * 8_000)
+    assert many < 7 * few + 0.05  # 16 times were quadratic
