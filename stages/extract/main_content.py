@@ -37,7 +37,6 @@ from corpusmill.stages.extract.page.trees import Forest, probabilities
 from corpusmill.stages.extract.page.whole import make_whole
 from corpusmill.stages.extract.rendering import rendered
 from corpusmill.stages.extract.stop_lists import stop_list
-from corpusmill.stages.extract.twins import written_once
 from numpy.typing import NDArray
 
 FEATURES = (*block_text.MEASURES, *block_places.PLACES, *REGIONS)
@@ -113,7 +112,6 @@ def extracted(html: str, language_of: Callable[[str], str], comments: bool = Fal
     if block >= 0:
         page.blocks[block, html_page.HEADING] = 1
     main = said_once(main, page.text, page.blocks, words, block)
-    main = written_once(main, page.text, page.blocks, words)
     links = Written(written(page.data, page.links, page.blocks, main), page.base)
     return Extracted(rendered(page.text, page.blocks, page.elements, main), title, links)
 

@@ -6,7 +6,9 @@ A group of digits is a telephone number if one of these holds:
 1. It begins with a plus sign, and a country's numbering plan has such numbers.
 2. It has the shape of North America, `(212) 555-0123`, `212-555-0123`, `1.212.555.0123`, and the
    plan there has such numbers.
-3. A word such as `Tel.`, `fax:`, `call us at` or `电话` stands directly before it.
+3. A word such as `Tel.`, `fax:`, `call us at` or `电话` stands directly before it. Words that also
+   mean the device, such as `手机` or `جوال`, need a colon or the word `number` behind them, or a
+   number that begins with 0 or has ten digits: what else follows may be a price or a count.
 4. It begins with a trunk 0 (8 in Russia) and is grouped, and the plan of a country of the
    document's language has such numbers.
 
@@ -26,25 +28,42 @@ _WORDS = (
     "text (?:us|to|at)",
     *("dial", "sms", "whatsapp", "rufnummer", "durchwahl", "anruf(?:en)?"),
     *("tél(?:éphone|écopie(?:ur)?)?", "tlf", "telefonszám", "mobiltelefon(?:szám)?", "fone"),
-    *("telem[óo]vel", "puh(?:elin)?", "tele?pon", "telp", "điện thoại", "s?đt"),
+    *("telem[óo]vel", "puh(?=[:.])", "puhelin", "telp", "s?đt"),
 )
 _WORDS_OF_OTHER_SCRIPTS = (
-    *("电话", "電話", "传真", "傳真", "手机", "手機", "热线", "熱線", "전화", "팩스"),
     *("[Тт]ел(?:ефон)?", "[Тт]эл", "[Мм]об(?:ильный|ільний)?", "[Фф]акс", "[Ττ]ηλ", "κιν(?:ητό)?"),
-    *("هاتف", "جوال", "موبايل", "موبایل", "تلفن", "فون", "טלפון", "נייד", "טל'", "☎", "☏", "✆"),
-    *("फ\u093c?ोन", "दूरभाष", "मोबाइल", "ফোন", "মোবাইল", "தொலைபேசி"),
-    *("โทร(?:ศัพท์)?", "มือถือ", "📞", "📱"),
-    *("携帯", "휴대폰", "핸드폰", "ტელ", "հեռ"),
+    *("(?:[وبلف]{0,2}ال|لل)?هاتف", "تلفن", "[ושבל]{0,2}ה?(?:טלפון|נייד)", "טל'", "ტელ", "հեռ"),
+    *("दूरभाष", "தொலைபேசி"),
 )
+_WORDS_WITHOUT_BLANKS = (
+    *("电话", "電話", "传真", "傳真", "热线", "熱線", "전화", "팩스", "โทร(?:ศัพท์)?"),
+    *("☎", "☏", "✆", "📞", "📱"),
+)
+_DEVICES = (
+    *("(?:[وبلف]{0,2}ال|لل)?(?:جوال|موبايل|موبایل)", "فون", "फ\u093c?ोन", "मोबाइल", "ফোন", "মোবাইল"),
+    *("tele?pon", "điện thoại"),
+)
+_DEVICES_WITHOUT_BLANKS = ("手机", "手機", "มือถือ", "携帯", "휴대폰", "핸드폰")
 # fmt: on
+# Not behind a letter, vowel sign or joiner: `iPhone` and `microphone` hold `phone` in all scripts.
+_AT_LATIN = r"(?<![A-Za-z\u00c0-\u024f\u1e00-\u1eff])"
+_AT_WORD = r"(?<![^\W\d_]|[\u064b-\u0655\u0900-\u0963\u0966-\u0dff\u200c])"
 _WORD_BEFORE = re.compile(
-    rf"(?:(?<![A-Za-z])(?:{'|'.join(_WORDS)})|{'|'.join(_WORDS_OF_OTHER_SCRIPTS)})(?: "
-    rf"?(?:no|nr|number|nummer)\b)?"
-    r"(?:\W{1,3}[^\W\d_]{2,16}(?=\s?[:：]))?[\s.:()=|*#：'\"\u200b-\u200f]*(?:(?:us|is|at|on|or|to|unter|al|au|op|sotto)[\s:]+)?\Z",
+    rf"(?:{_AT_LATIN}(?:{'|'.join(_WORDS)})|{_AT_WORD}(?:{'|'.join(_WORDS_OF_OTHER_SCRIPTS)})"
+    rf"|{'|'.join(_WORDS_WITHOUT_BLANKS)}"
+    rf"|(?P<device>{_AT_WORD}(?:{'|'.join(_DEVICES)})|{'|'.join(_DEVICES_WITHOUT_BLANKS)}))"
+    r"(?P<number>\.? ?(?:no|nr|number|nummer|br|бр|št)\b)?"
+    r"(?:\W{1,3}[^\W\d_]{2,16}(?=\s?[:：]))?"
+    r"(?P<signs>[\s.:()=|*#：'\"\u200b-\u200f]*)"
+    r"(?:(?:us|is|at|on|or|to|unter|al|au|op|sotto)[\s:]+)?\Z",
     re.IGNORECASE,
 )
+_COLON = re.compile(r"[:：=]")
+_ROUND = re.compile(rb"[1-9]\d*0000|[1-9]\d{0,2}(?:\.\d{3})*\.000")  # a price or a count
 _NEVER_AFTER = re.compile(
-    r"(?:\b(?:isbn|issn|doi|arxiv|cve|rfc|pmid|iban|bic|kto|konto|blz|iso|iec|din|en|us|id|no|nr)[\s.:#-]{0,2}|[#$€£©°]\s?|[\w/=&%.,~^*-])\Z",
+    r"(?:\b(?:isbn|issn|doi|arxiv|cve|rfc|pmid|iban|bic|kto|konto|blz|iso|iec|din|en|us|id|no|nr"
+    r"|ean|gtin|upc|sku|oib|pib|jib|mb|refs?|art|arts|lei|n(?=\.)|n\.?[ºo°]|br|бр|št|čl|чл|ст"
+    r"|(?:glasnik|гласник)(?: \w{2,3})?,?)[\s.:#-]{0,2}|[#$€£©°]\s?|[\w/=&%.,~^*-])\Z",
     re.IGNORECASE,
 )
 JOINED = re.compile(
@@ -77,10 +96,13 @@ _YEARS = re.compile(rb"\(?(?:1[5-9]|20)\d\d\)?(?:\D{1,5}\(?(?:1[5-9]|20)\d\d\)?)
 _APART = re.compile(rb"\s[-/]\s|\s\s")
 # Excludes a fraction, a lone 0 before another number, and columns.
 _TRUNK = re.compile(rb"\(?0(?!\.|\D{0,2}\d+\Z)(?!.*  )")
-# Brazil writes its area codes in brackets, without a trunk 0.
+# Brazil writes its area codes in brackets, without a trunk 0. A landline's number looks like the
+# years and numbers of a citation, so it needs its hyphen, and does not end in a year.
 _BRAZILIAN = re.compile(
-    rb"\([1-9]\d\)%(gap)s?(?:9%(gap)s?)?[2-9]\d{3}%(gap)s\d{4}" % {b"gap": _GAP}
+    rb"\([1-9]\d\)%(gap)s?(?:9%(gap)s?\d{4}%(gap)s\d{4}|[2-5]\d{3}-(?!(?:19|20)\d\d)\d{4})"
+    % {b"gap": _GAP}
 )
+_AREA = re.compile(rb"\(\d{1,5}\)\W{0,3}")
 _RUSSIAN_TRUNK = re.compile(rb"8(?:[ -]|\xc2\xa0)?\(?[3489]\d\d\)?")
 _SPACES = (b" ", b"\xc2\xa0")
 # fmt: off
@@ -115,7 +137,7 @@ def phone_span(
     before = data[max(begin, at - 48) : at].decode("utf-8", "ignore")
     if spelled.startswith(b"+") or b"(+" in spelled[:2]:
         return _international(data, at, after, _WORD_BEFORE.search(before) is not None)
-    named = follows_phone or _WORD_BEFORE.search(before) is not None
+    named = follows_phone or _is_named(_WORD_BEFORE.search(before), spelled)
     american = _AMERICAN.search(spelled)
     if american and _is_american(american, spelled, before, data[after : after + 1], named):
         return at + american.start(), at + american.end()
@@ -139,6 +161,7 @@ def phone_span(
     if (
         len(groups) < 2
         or _SHORT_DATE.match(spelled)
+        or _YEARS.match(_AREA.sub(b"", spelled, count=1))
         or _NEVER_AFTER.search(before)
         or _glued_after(data, after)
     ):
@@ -153,6 +176,17 @@ def phone_span(
         ):
             return at, after
     return None
+
+
+def _is_named(word: re.Match[str] | None, spelled: bytes) -> bool:
+    """Whether the word before, if there is one, says that the number is a telephone's."""
+    if word is None:
+        return False
+    if word["number"] or _COLON.search(word["signs"]):
+        return True
+    if word["signs"].isspace() and _ROUND.fullmatch(spelled):
+        return False
+    return word["device"] is None or _digits(spelled) >= 10 or spelled.startswith((b"0", b"(0"))
 
 
 def _international(data: bytes, at: int, after: int, named: bool) -> tuple[int, int] | None:

@@ -46,7 +46,7 @@ def extracted(body, language="en"):
 
 
 def test_the_article_stays_and_the_furniture_goes():
-    text = extracted(f"<p>{PROSE}</p><p>{PROSE.replace('night', 'day')}</p>")
+    text = extracted(f"<p>{PROSE}</p><p>{PROSE}</p>")
     assert text.count("The river had risen") == 3
     for furniture in ("Sitemap", "Read more", "All rights reserved"):
         assert furniture not in text
