@@ -85,16 +85,20 @@ def _ended(text: str, lines: list[Block], formulas: bool) -> Iterator[Block]:
         yield from _paragraph(text, lines, [])
         return
     found = spans(text, start, end)
-    for span in found:
-        first = sum(line.end <= span.start for line in lines)
-        last = sum(line.end < span.end for line in lines)
+    first = done_lines = done_spans = 0
+    for number, span in enumerate(found):
+        while lines[first].end <= span.start:
+            first += 1
+        last = first
+        while lines[last].end < span.end:
+            last += 1
         end = _tail(text, span)
         alone = not text[lines[first].start : span.start].strip()
         if span.display and alone and not text[end : lines[last].end].strip():
-            yield from _paragraph(text, lines[:first], found)
+            yield from _paragraph(text, lines[done_lines:first], found[done_spans:number])
             yield Block("formula", span.start, end, (span,))
-            lines = lines[last + 1 :]
-    yield from _paragraph(text, lines, found)
+            done_lines, done_spans = last + 1, number + 1
+    yield from _paragraph(text, lines[done_lines:], found[done_spans:])
 
 
 def _paragraph(text: str, lines: list[Block], found: list[Span]) -> Iterator[Block]:
@@ -109,8 +113,6 @@ def _paragraph(text: str, lines: list[Block], found: list[Span]) -> Iterator[Blo
     at, end = lines[0].start, lines[-1].end
     inline: list[Span] = []
     for span in found:
-        if not at <= span.start < end:
-            continue
         if not span.display:
             inline.append(span)
             continue

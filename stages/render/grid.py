@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import cycle, zip_longest
+from math import inf
 
 from corpusmill.stages.render.fonts import sized
-from corpusmill.stages.render.mathtext import EM, Formula, joined, row
+from corpusmill.stages.render.mathtext import EM, Formula, joined, parsed, row
 from corpusmill.stages.render.tex import TOKEN, UnknownError
 
 # Name: how columns are placed, again and again, and the signs before and behind.
@@ -37,11 +38,16 @@ EMPTY = Formula(0.0, 0.0, 0.0, (), ())
 
 @lru_cache(maxsize=1 << 14)
 def typeset(source: str, style: str, display: bool) -> Formula | None:
-    """The formula in one of mathtext's `STYLES`. None if not all of it can be drawn."""
+    """The formula in one of mathtext's `STYLES`. None if not all of it can be drawn, or if it has
+    no ink or no area.
+    """
     try:
-        return _set(TOKEN.findall(source), style, display)
+        formula = _set(TOKEN.findall(source), style, display)
     except UnknownError:
         return None
+    ink = formula.bars or any(not glyph.letter.isspace() for glyph in formula.glyphs)
+    height = formula.ascent + formula.descent
+    return formula if ink and 0 < formula.width < inf and 0 < height < inf else None
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def _environment(tokens: Sequence[str], place: int) -> tuple[Environment, int]:
     if name in ("array", "alignedat"):
         letters, at = _name(tokens, at)
         columns = letters if name == "array" else columns
-        if set(columns) - set("lcr"):
+        if not columns or set(columns) - set("lcr"):
             raise UnknownError(f"columns {columns}")
     rows: list[list[list[str]]] = [[[]]]
     depth = inside = 0
@@ -218,9 +224,7 @@ def _fence(sign: str, height: float, style: str) -> Formula:
         )
         return Formula(SIDE * (1 + 1.5 * len(bars)), half + AXIS, half - AXIS, (), bars)
     rows = r"\\".join("x" * max(1, round(height / 1.2)))
-    tall = row(
-        rf"\left{FENCES.get(sign, sign)}\phantom{{\substack{{{rows}}}}}\right.", style, False
-    )
+    tall = parsed(rf"\left{FENCES.get(sign, sign)}\phantom{{\substack{{{rows}}}}}\right.", style)
     glyph = tall.glyphs[0]
     box = sized(glyph.path, EM * glyph.size).getbbox(glyph.letter, anchor="ls")
     left, top, right, bottom = (side / EM for side in box)

@@ -8,7 +8,7 @@ the place of every letter is known. matplotlib is imported when the first formul
 import logging
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -79,12 +79,16 @@ def joined(parts: Iterable[tuple[Formula, float, float]], width: float) -> Formu
 
 def row(source: str, style: str, display: bool) -> Formula:
     """A formula without environments. Raises UnknownError if mathtext cannot draw all of it."""
-    written = dialect(source, display)
+    return parsed(dialect(source, display), style)
+
+
+def parsed(written: str, style: str) -> Formula:
+    """What mathtext makes of a formula in its own spelling. Raises UnknownError."""
     try:
         with _strict():
-            parsed = _parser(style)(f"${written}$")
-    except (ValueError, RecursionError) as error:
-        raise UnknownError(source) from error
+            found = _vectors(f"${written}$", style)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise UnknownError(written) from error
     glyphs = tuple(
         Glyph(
             str(font.fname),
@@ -94,24 +98,27 @@ def row(source: str, style: str, display: bool) -> Formula:
             float(y) / EM,
             _meaning(font, code, index),
         )
-        for font, size, code, index, x, y in parsed.glyphs
+        for font, size, code, index, x, y in found.glyphs
     )
+    if any(glyph.size <= 0 for glyph in glyphs):  # of `\left(` around blanks
+        raise UnknownError(written)
     bars = tuple(
         (float(x) / EM, float(y) / EM, float(width) / EM, float(height) / EM)
-        for x, y, width, height in parsed.rects
+        for x, y, width, height in found.rects
     )
-    ascent, descent = float(parsed.height - parsed.depth) / EM, float(parsed.depth) / EM
-    return Formula(float(parsed.width) / EM, ascent, descent, glyphs, bars)
+    ascent, descent = float(found.height - found.depth) / EM, float(found.depth) / EM
+    return Formula(float(found.width) / EM, ascent, descent, glyphs, bars)
 
 
-@cache
-def _parser(style: str) -> "Callable[[str], VectorParse]":
+def _vectors(written: str, style: str) -> "VectorParse":
+    """A new parser each time, since a parser keeps its results: of a formula that it met before, it
+    would not warn again that a glyph is missing.
+    """
     from matplotlib.font_manager import FontProperties
     from matplotlib.mathtext import MathTextParser
 
-    parser = MathTextParser("path")
     font = FontProperties(size=EM, math_fontfamily=style)
-    return lambda written: parser.parse(written, dpi=72, prop=font)
+    return MathTextParser("path").parse(written, dpi=72, prop=font)
 
 
 @cache
@@ -128,26 +135,32 @@ def _import_quietly() -> None:
 
 @contextmanager
 def _strict() -> Iterator[None]:
-    """Settings of the user's own plots change nothing, and warnings about glyphs are errors."""
+    """Warnings about glyphs are errors. The user's settings of plots and of logs change nothing."""
     _import_quietly()
     import matplotlib as mpl
 
     warnings: list[str] = []
 
     def note(record: logging.LogRecord) -> bool:
-        warnings.append(record.getMessage())
+        if record.levelno >= logging.WARNING:
+            warnings.append(record.getMessage())
         return False
 
     log, now, usual = logging.getLogger("matplotlib.mathtext"), mpl.rcParams, mpl.rcParamsDefault
     own = now["mathtext.default"], now["mathtext.fallback"]
-    log.addFilter(note)
+    own_log = log.level, log.disabled, log.filters, log.manager.disable
+    log.disabled, log.filters = False, [note]
+    log.setLevel(logging.WARNING)
+    logging.disable(logging.NOTSET)
     now["mathtext.default"] = usual["mathtext.default"]
     now["mathtext.fallback"] = usual["mathtext.fallback"]
     try:
         yield
     finally:
         now["mathtext.default"], now["mathtext.fallback"] = own
-        log.removeFilter(note)
+        level, log.disabled, log.filters, disable = own_log
+        logging.disable(disable)
+        log.setLevel(level)
     if warnings:
         raise UnknownError(warnings[0])
 

@@ -3,7 +3,7 @@ r"""LaTeX as matplotlib's mathtext reads it.
 mathtext knows the core of LaTeX's maths, and is strict: `\frac12` and `\mathbb R` want braces, and
 `\le` has to be `\leq`. This writes such things in mathtext's spelling, so that the picture is that
 of LaTeX. What has no spelling there (`\R`, `\bigl`) goes through, and mathtext refuses it. What
-leaves no trace in a picture (`\label`, a comment) is refused here: nobody could read it.
+leaves no trace in a picture (`\label`, `\phantom`, a comment) is refused: nobody could read it.
 """
 
 import re
@@ -17,7 +17,7 @@ ACCENT = {"hat", "widehat", "bar", "vec", "tilde", "widetilde", "dot", "ddot", "
 ACCENT |= {"breve", "check", "mathring", "overrightarrow", "overleftarrow"}
 FONT = {"mathbb", "mathcal", "mathfrak", "mathrm", "mathbf", "mathit", "mathsf", "mathtt"}
 FONT |= {"mathscr", "boldsymbol", "operatorname"}
-ONE = ACCENT | FONT | {"sqrt", "overline", "underline", "phantom"}
+ONE = ACCENT | FONT | {"sqrt", "overline", "underline"}
 TWO = {"frac", "dfrac", "binom", "overset", "underset"}
 SAME = {
     r"\le": r"\leq", r"\ge": r"\geq", r"\lnot": r"\neg", r"\land": r"\wedge", r"\lor": r"\vee",
@@ -35,6 +35,7 @@ STYLED |= {r"\textsf": "mathsf"}
 SWITCHES = {r"\rm": "mathrm", r"\bf": "mathbf", r"\it": "mathit", r"\cal": "mathcal"}
 SWITCHES |= {r"\sf": "mathsf", r"\tt": "mathtt"}
 INVISIBLE = {r"\label", r"\tag", r"\tag*", r"\nonumber", r"\notag", r"\ref", r"\eqref", "%"}
+INVISIBLE |= {r"\phantom"}
 PLAIN = {r"\mathop", r"\mathbin", r"\mathrel", r"\mathord", r"\mathopen", r"\mathclose"}
 LARGE = {r"\sum", r"\prod", r"\coprod", r"\bigcap", r"\bigcup", r"\bigoplus", r"\bigotimes"}
 LARGE |= {r"\bigvee", r"\bigwedge", r"\bigsqcup", r"\biguplus", r"\bigodot"}

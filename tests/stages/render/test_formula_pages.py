@@ -1,11 +1,16 @@
 """Pages with formulas: their text is the source, their picture is the formula."""
 
+import hashlib
 import io
+import json
+import subprocess
+import sys
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from corpusmill.stages.render.grid import typeset
 from corpusmill.stages.render.look import Paper
 from corpusmill.stages.render.stage import Render, pages
 from hypothesis import given, settings
@@ -96,6 +101,15 @@ def test_letters_of_formulas_lie_on_ink(drawn):
         r"\begin{array}{l} " + r" \\ ".join("x" * 40) + r" \end{array}",
         r"\unknown + 1",
         r"x \label{eq}",
+        "{}",
+        r"\,",
+        r"\quad",
+        r"\rlap{x}",
+        r"\hspace{-1}x",
+        r"\begin{pmatrix}\quad\end{pmatrix}",
+        r"\phantom{E = mc^2}",
+        r"\left\uparrow \; \right|",
+        r"\begin{array}{} a \end{array}",
     ],
 )
 def test_what_does_not_fit_or_is_unknown_is_drawn_as_source(drawn, formula):
@@ -122,8 +136,27 @@ def test_formulas_in_code_and_tables_are_source(drawn):
     assert all("$x^2$" in without_blanks(page.letters.text) for page in made(text, drawn))
 
 
-def test_the_same_formulas_give_the_same_bytes(drawn):
-    assert made(INLINE * 8, drawn) == made(INLINE * 8, drawn)
+def test_pages_do_not_hang_on_what_was_drawn_before(drawn):
+    texts = [INLINE * 4, r"Now $x \le ☃$ here.", "Now\n$$x \\leq ☃$$\nhere.", DISPLAY]
+    typeset.cache_clear()
+    forwards = [made(text, drawn) for text in texts]
+    typeset.cache_clear()
+    backwards = [made(text, drawn) for text in reversed(texts)]
+    assert forwards == backwards[::-1]
+    code = (
+        "import hashlib, json, sys\n"
+        "from corpusmill.stages.render.stage import Render, pages\n"
+        "settings, text = json.load(sys.stdin)\n"
+        "render = Render.model_validate(settings)\n"
+        "images = b''.join(page.image for page in pages('a', text, render, render.faces()))\n"
+        "print(hashlib.sha256(images).hexdigest())"
+    )
+    told = json.dumps([drawn.model_dump(mode="json"), texts[2] + INLINE])
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=told, capture_output=True, text=True, check=True
+    )
+    here = b"".join(page.image for page in made(texts[2] + INLINE, drawn))
+    assert done.stdout.strip() == hashlib.sha256(here).hexdigest()
 
 
 PARTS = [
@@ -138,6 +171,7 @@ PARTS = [
     ", ",
     "f($x$) ",
 ]
+PARTS += ["${}$", r"$\quad$ ", r"$$\rlap{x}$$", r"\(\hspace{-1}x\)", r"$\left( \; \right)$"]
 PARTS += [r"\begin{align}a&=b\\c&=d\end{align}", r"$\unknown$ ", "$a+b$,$c$", "`$y$` ", "$", "\\"]
 
 

@@ -83,6 +83,15 @@ REFUSED += [
 ]
 REFUSED += [r"\begin{cases} \end{cases}", r"{\begin{cases} a \end{cases}}"]
 REFUSED += ["(" * 5 + "{" * 30 + "x" + "}" * 30]
+# Without ink or without area.
+REFUSED += ["{}", r"\,", r"\!", r"\quad", r"\rlap{x}", r"\hspace{0}", r"x\hspace{-3}", r"\text{ }"]
+REFUSED += [r"\phantom{E = mc^2}", r"a + \phantom{b}", r"\left. \right."]
+REFUSED += [
+    r"x + \left\uparrow \; \right|",
+    r"\begin{array}{} a \end{array}",
+    rf"\hspace{{{'9' * 320}}}x",
+]
+REFUSED += [rf"\begin{{{name}}}\quad\end{{{name}}}" for name in ("matrix", "align")]
 
 
 @pytest.mark.parametrize("source", REFUSED)
@@ -94,6 +103,7 @@ def test_what_mathtext_cannot_draw_is_refused_in_silence(source, caplog, capfd):
 
 
 PARTS = [*"xy12+=(){}^_&', ", r"\frac", r"\sqrt", r"\alpha", r"\sum", r"\left(", r"\right)"]
+PARTS += [r"\!", r"\quad", r"\hspace{-1}", r"\rlap{x}", r"\phantom{x}", "☃"]
 PARTS += [r"\\", r"\begin{cases}", r"\end{cases}", r"\begin{array}{l}", r"\end{array}", r"\text{a}"]
 
 
@@ -102,8 +112,35 @@ PARTS += [r"\\", r"\begin{cases}", r"\end{cases}", r"\begin{array}{l}", r"\end{a
 def test_any_source_is_drawn_or_refused(source):
     formula = typeset(source, "cm", True)
     if formula is not None:
-        assert formula.width >= 0
+        assert formula.width > 0
+        assert formula.ascent + formula.descent > 0
         assert all(glyph.size > 0 for glyph in formula.glyphs)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(("☃", False), ("☃", True)), ((r"x \le ☃", True), (r"x \leq ☃", True))],
+)
+def test_a_refusal_is_one_again_however_it_is_spelled(first, second):
+    assert typeset(first[0], "cm", first[1]) is None
+    assert typeset(second[0], "cm", second[1]) is None
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [
+        "logging.getLogger('matplotlib').setLevel(logging.ERROR)",
+        "logging.getLogger('matplotlib.mathtext').disabled = True",
+        "logging.getLogger('matplotlib.mathtext').addFilter(lambda record: False)",
+        "logging.disable()",
+    ],
+)
+def test_whoever_silences_logs_draws_no_other_glyphs(quiet):
+    code = (
+        f"import logging; {quiet}; from corpusmill.stages.render.grid import typeset\n"
+        "print(typeset('☃', 'cm', False)); print(typeset('x', 'cm', False) is not None)"
+    )
+    assert run(code).split() == ["None", "True"]
 
 
 def run(code, **environment):

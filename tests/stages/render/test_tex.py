@@ -36,7 +36,17 @@ def test_fractions_and_limits_of_a_displayed_formula():
     assert dialect(r"\sum_i \frac{\frac{a}{b}}{c}", True) == r"\sum_{i} \dfrac{\frac{a}{b}}{c}"
 
 
-REFUSED = [r"x \label{a}", r"x \tag{1}", "x % y", r"\text{a $b$}", "x $ y", r"\frac{a}", "{x", "x}"]
+REFUSED = [
+    r"x \label{a}",
+    r"x + \phantom{y}",
+    r"x \tag{1}",
+    "x % y",
+    r"\text{a $b$}",
+    "x $ y",
+    r"\frac{a}",
+    "{x",
+    "x}",
+]
 REFUSED += ["^", "{" * 40 + "x" + "}" * 40, r"\not\alpha", "\\"]
 
 
