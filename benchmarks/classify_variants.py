@@ -249,7 +249,7 @@ def scorer_rows(folder: str, texts: list[str], mixed: list[str], device: str) ->
     packer = measure("replayed")
     measure("the same, 66 texts a batch", USUAL)
     for threads in (1, 4, 16):
-        with mock.patch.object(tokenising, "THREADS", threads):
+        with mock.patch.object(tokenising, "MOST_THREADS", threads):
             measure(f"the same, {threads} threads")
     ready = dict(tokenised(packer.tokenizer, texts, LENGTH))
 

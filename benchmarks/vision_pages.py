@@ -27,7 +27,7 @@ from corpusmill.stages.render.stage import Render, pages
 from corpusmill.trainer.token_shards import is_held_out
 
 PIECE = 3000  # characters: no document fills a shard alone
-TEXT_SHARE = 0.15  # of the rows have no image, and text to the end
+TEXT_SHARE = 0.2  # of the rows have no image, and text to the end
 TOKEN = 1.9  # characters, about
 SHARD_PAGES = 450  # about: a few seconds of one core
 SHORT_SHARE = 0.15  # of the text is on short pages: about a third of the pages

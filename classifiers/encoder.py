@@ -177,12 +177,16 @@ class LoadedEncoder:
     def packs(self, settings: EncoderSettings) -> bool:
         """Whether texts run packed, on a GPU. If not, they run in padded batches.
 
-        Raises ModelError if the settings want 8 bits and the texts cannot run packed.
+        Raises ModelError if the settings want 8 bits, and the GPU has none or the texts cannot run
+        packed.
         """
+        from corpusmill.classifiers.fp8 import refuse_gpu
         from corpusmill.classifiers.packed_batches import can_pack
 
         if self.device != "cuda":
             return False
+        if settings.precision == "fp8":
+            refuse_gpu()
         packs = can_pack(self.model, self.tokenizer, self.device)
         if settings.precision == "fp8" and not packs:
             raise ModelError(

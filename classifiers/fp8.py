@@ -82,13 +82,17 @@ def most_of_map(norm: nn.LayerNorm, linear: nn.Linear) -> Tensor:
     return (reach + middle.abs()).amax()
 
 
-def refuse_fp8(body: Any, device: str) -> None:
-    """Raises ModelError if the GPU has no 8-bit products, or if they do not fit the encoder."""
-    if device == "cuda" and torch.cuda.get_device_capability() < CAPABILITY:
+def refuse_gpu() -> None:
+    """Raises ModelError if this machine's GPU has no 8-bit products."""
+    if torch.cuda.get_device_capability() < CAPABILITY:
         raise ModelError(
             f"{torch.cuda.get_device_name()} has no products in 8 bits",
             "set precision to plain, or take a GPU of compute capability 8.9 or more",
         )
+
+
+def refuse_widths(body: Any) -> None:
+    """Raises ModelError if 8-bit products do not fit the encoder."""
     sizes = (body.config.hidden_size, body.config.intermediate_size)
     if any(size % MULTIPLE for size in sizes):
         raise ModelError(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from corpusmill.classifiers.encoder import Pooling, refuse_positions
-from corpusmill.classifiers.fp8 import refuse_fp8
+from corpusmill.classifiers.fp8 import refuse_widths
 from corpusmill.classifiers.linear import Embeddings
 from corpusmill.classifiers.packed_encoder import (
     FIRST_POSITION,
@@ -60,7 +60,7 @@ class Packer:
         self.model, self.padding = model, tokenizer.pad_token_id
         self.pooling, self.normalise = pooling, normalise
         if fp8:
-            refuse_fp8(model.base_model, device)
+            refuse_widths(model.base_model)
         kind = Fp8Encoder if fp8 else PackedEncoder
         self.encoder: PackedEncoder = kind(model.base_model, compiled=device == "cuda")
         refuse_positions(max_tokens, self.encoder.most_tokens)

@@ -78,8 +78,8 @@ def test_mean_pooling_is_the_mean_over_the_tokens_and_cls_the_first(encoder):
         states = model(
             input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]
         ).last_hidden_state[0]
-    mean = EncoderSettings(encoder=encoder, max_tokens=32, normalise=False)
-    first = EncoderSettings(encoder=encoder, max_tokens=32, normalise=False, pooling="cls")
+    mean = EncoderSettings(encoder=encoder, max_tokens=32, normalise=False, device="cpu")
+    first = mean.model_copy(update={"pooling": "cls"})
     np.testing.assert_allclose(embed(mean, ["the cat sat"])[0], states.mean(0).numpy(), atol=1e-5)
     np.testing.assert_allclose(embed(first, ["the cat sat"])[0], states[0].numpy(), atol=1e-5)
 

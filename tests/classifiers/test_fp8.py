@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 from corpusmill.classifiers.encoder import EncoderSettings, LoadedEncoder
-from corpusmill.classifiers.fp8 import Fp8Linear, most_of_map, most_of_norm, refuse_fp8
+from corpusmill.classifiers.fp8 import (
+    Fp8Linear,
+    most_of_map,
+    most_of_norm,
+    refuse_gpu,
+    refuse_widths,
+)
 from corpusmill.classifiers.packed_batches import Packer
 from corpusmill.manifests.errors import ModelError
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
@@ -126,14 +132,14 @@ def test_gpus_without_8_bits_are_refused(monkeypatch, gpu, refused):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "this GPU")
     if refused:
         with pytest.raises(ModelError, match="this GPU has no products in 8 bits"):
-            refuse_fp8(body(), "cuda")
+            refuse_gpu()
     else:
-        refuse_fp8(body(), "cuda")
+        refuse_gpu()
 
 
 def test_widths_that_8_bits_do_not_fit_are_refused():
     with pytest.raises(ModelError, match="multiples of 16"):
-        refuse_fp8(body(width=312), "cpu")
+        refuse_widths(body(width=312))
 
 
 @pytest.mark.parametrize("precision", ["plain", "fp8"])
@@ -150,3 +156,13 @@ def test_encoders_that_cannot_be_packed_are_refused_in_8_bits(tmp_path, monkeypa
     else:
         with pytest.raises(ModelError, match="set precision to plain"):
             loaded.packs(settings)
+
+
+def test_an_old_gpu_is_named_before_the_encoder(tmp_path, monkeypatch):
+    settings = EncoderSettings(encoder=write_encoder(tmp_path), precision="fp8")
+    model = AutoModel.from_pretrained(settings.encoder)
+    loaded = LoadedEncoder(model, AutoTokenizer.from_pretrained(settings.encoder), "cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    with pytest.raises(ModelError, match="Tesla T4 has no products in 8 bits"):
+        loaded.packs(settings)
