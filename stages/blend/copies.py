@@ -15,7 +15,15 @@ from corpusmill.manifests import storage
 from corpusmill.manifests.errors import InputError
 from corpusmill.manifests.parquet_files import schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, IMAGE, LINKED_PARENT, conform, extended
+from corpusmill.manifests.schema import (
+    DOCUMENT,
+    EXCLUSION,
+    IMAGE,
+    LICENCE,
+    LINKED_PARENT,
+    conform,
+    extended,
+)
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.blend.order import by_deficit
 from corpusmill.stages.blend.placing import Numbers, Placing
@@ -31,10 +39,10 @@ BLEND_SOURCE = pa.field("blend_source", pa.string())
 EPOCH = pa.field("epoch", pa.int16())  # tells the copies of a document apart
 PHASE = pa.field("phase", pa.int16())  # from 0
 CLUSTER_SIZE = pa.field("cluster_size", pa.int32())  # of dedup
-BLENDED = extended(LINKED_PARENT, BLEND_SOURCE, EPOCH, PHASE)
+BLENDED = extended(LINKED_PARENT, LICENCE, BLEND_SOURCE, EPOCH, PHASE)
 COPIES = extended(pa.field("order", pa.int64()), *EXCLUSION, of=BLENDED)
 NAME = "blend"
-_CARRIED = [*DOCUMENT.names, LINKED_PARENT.name]
+_CARRIED = [*DOCUMENT.names, LINKED_PARENT.name, LICENCE.name]
 COPIES_AT_ONCE = 4096
 UNCLAIMED = -1  # the group of documents that no source wants
 
@@ -53,7 +61,7 @@ def read_claimed(
             f"{shard.inputs[0].path} has images, and blend keeps none",
             "give the output of render to pack itself, with pack.images",
         )
-    tables = read_documents(shard.inputs[0], reader, NAME, (CLUSTER_SIZE, LINKED_PARENT))
+    tables = read_documents(shard.inputs[0], reader, NAME, (CLUSTER_SIZE, LINKED_PARENT, LICENCE))
     return names, shard.counted(shard.inputs[0], tables)
 
 

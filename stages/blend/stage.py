@@ -54,7 +54,7 @@ class Blend(BlendSettings, GlobalStage):
     """Mix corpora by weights."""
 
     name: ClassVar[str] = "blend"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     account: ClassVar[Account] = Account.ONE_TO_MANY
 
     def depends_on(self) -> str:

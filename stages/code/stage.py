@@ -26,10 +26,11 @@ from corpusmill.stages.code.syntax import parser_version, syntax_error
 from corpusmill.stages.contract import MapStage, Outcome, Reads
 from corpusmill.stages.extract import sandbox
 from corpusmill.stages.filter.rules import Rule, failing, rules_in_force
+from corpusmill.stages.licences.asked import single_licences
 from corpusmill.stages.licences.expressions import is_permissive
 from corpusmill.stages.licences.names import PERMISSIVE
 from corpusmill.stages.readers import ReaderSettings
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 FIELDS = (
     pa.field("path", pa.string()),
@@ -52,7 +53,7 @@ class Code(MapStage):
     """Read program files and keep licensed, handwritten ones that parse."""
 
     name: ClassVar[str] = "code"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()
@@ -60,7 +61,7 @@ class Code(MapStage):
     languages: tuple[str, ...] = ()
     """Programming languages to keep, such as Python or C++. Empty keeps all."""
     permissive: tuple[str, ...] = PERMISSIVE
-    """SPDX identifiers of the licences that may be kept."""
+    """SPDX identifiers of the licences that may be kept, each alone."""
     repositories: Mapping[str, str] = {}
     """Beginning of a path -> the licence of that repository, where the data has no column of it.
     The longest one counts.
@@ -77,6 +78,11 @@ class Code(MapStage):
     """Processor time for parsing one file. 0 parses in the worker itself, without limits."""
     parse_memory_mb: int = Field(default=2048, ge=512, le=16 << 20)
     """Memory of the process that parses, in MB."""
+
+    @field_validator("permissive")
+    @classmethod
+    def _licences_are_single(cls, permissive: tuple[str, ...]) -> tuple[str, ...]:
+        return single_licences("code.permissive", permissive)
 
     @model_validator(mode="after")
     def _rules_exist(self) -> Self:

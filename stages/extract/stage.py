@@ -61,7 +61,7 @@ class Extract(MapStage):
     """Read raw files and keep the text of their pages."""
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 11
+    version: ClassVar[int] = 12
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from corpusmill.manifests.errors import RecipeError
 from corpusmill.manifests.settings import Settings
+from corpusmill.stages.licences.asked import names_none
 from corpusmill.stages.licences.expressions import is_permissive, named
-from corpusmill.stages.readers.column_values import spelled
-from corpusmill.stages.readers.record import DEFAULTS, first_said, joined, without_surrogates
+from corpusmill.stages.readers.licences import licence_said
+from corpusmill.stages.readers.record import DEFAULTS, first_said, without_surrogates
 from pydantic import PositiveInt, model_validator
 
 NO_IMAGE, NO_TEXT, SEVERAL = "images.no_image", "images.no_text", "images.several_images"
@@ -28,7 +28,7 @@ class PairReader(Settings):
     """Column of the URL. May be absent."""
     licence_columns: tuple[str, ...] = DEFAULTS["licence_columns"]
     """Columns of the licence: SPDX ids, common names, addresses of Creative Commons, or a list
-    of them. In each row, the first one that holds something counts. May be absent."""
+    of them. In each row, the first one that names one counts. May be absent."""
     licence: str | None = None
     """The licence of pairs whose row names none, such as CC-BY-4.0."""
     max_image_bytes: PositiveInt = 64 << 20
@@ -37,15 +37,13 @@ class PairReader(Settings):
     @model_validator(mode="after")
     def _licence_is_one(self) -> Self:
         if self.licence is not None and named(self.licence) is None:
-            raise RecipeError(
-                f"reader.licence is {self.licence!r}, which names no licence",
-                "name it by its SPDX identifier, or leave it out",
-            )
+            raise names_none("reader.licence", self.licence)
         return self
 
     def licence_of(self, row: Mapping[str, Any]) -> str | None:
         """The licence that a row names: in SPDX terms if they are known, else in its own words."""
-        return first_said(map(row.get, self.licence_columns), _licence_said)
+        said = first_said(map(row.get, self.licence_columns), licence_said)
+        return named(said or "")
 
 
 @dataclass(frozen=True)
@@ -82,17 +80,14 @@ def with_columns(pair: Pair, row: Mapping[str, Any], reader: PairReader) -> Pair
 
 
 def licensed(pair: Pair, licences: Collection[str]) -> Pair:
-    """The pair, or the failed one if its licence is not among these. None of them: all are."""
+    """The pair, or the failed one if its licence is not among these. None of them: all are.
+
+    licences: as `named` spells them.
+    """
     if not licences:
         return pair
     if pair.licence is None:
         return pair.failed("images.no_licence", "the row names no licence")
-    known = [named(licence) or licence for licence in licences]
-    if pair.licence in known or is_permissive(pair.licence, known):
+    if pair.licence in licences or is_permissive(pair.licence, licences):
         return pair
     return pair.failed("images.unwanted_licence", pair.licence)
-
-
-def _licence_said(value: Any) -> str | None:
-    said = joined(value) or spelled(value)
-    return None if said is None else named(without_surrogates(said))

@@ -39,8 +39,9 @@ from corpusmill.stages.images.measure import measure_all
 from corpusmill.stages.images.near import survivors
 from corpusmill.stages.images.pair import Pair, PairReader, licensed
 from corpusmill.stages.images.pairs import read_pairs
+from corpusmill.stages.licences.asked import single_licences
 from corpusmill.stages.readers.documents import count_reasons, input_shards
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, field_validator
 
 BATCH_ROWS = 64
 BATCH_BYTES = 32 << 20
@@ -69,13 +70,13 @@ class Images(GlobalStage):
     """Read pairs of image and text, and filter the images."""
 
     name: ClassVar[str] = "images"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: PairReader = PairReader()
     """How files become pairs."""
     licences: tuple[str, ...] = ()
-    """Licences that may be kept, such as CC-BY-4.0. Empty keeps all, known or not."""
+    """Licences that may be kept, such as CC-BY-4.0, each alone. Empty keeps all, known or not."""
     min_side: NonNegativeInt = 200
     """Pixels of the shorter side, at least."""
     max_ratio: float = Field(default=3.0, ge=1)
@@ -89,6 +90,11 @@ class Images(GlobalStage):
     """Processor time for one image, in seconds. 0 decodes in the worker itself, without limits."""
     image_memory_mb: int = Field(default=4096, ge=512, le=16 << 20)
     """Memory of the process that decodes, in MB."""
+
+    @field_validator("licences")
+    @classmethod
+    def _licences_are_single(cls, licences: tuple[str, ...]) -> tuple[str, ...]:
+        return single_licences("images.licences", licences)
 
     def adds(self) -> tuple[pa.Field, ...]:
         return ADDED

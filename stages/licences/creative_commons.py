@@ -10,17 +10,19 @@ from typing import Final
 
 _ADDRESS = re.compile(
     r"(?:https?:)?(?://)?(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)"
-    r"/(?P<name>zero|mark|by(?:-(?:nc|nd|sa))*)/(?P<version>\d\.\d)(?:/(?P<port>[a-z]{2,3}))?"
-    r"(?:/(?:deed|legalcode)(?:\.[a-z_-]+)?)?/?"
+    r"/(?P<name>zero|mark|by(?:-(?:nc|nd|sa))*)/(?P<version>\d\.\d)(?:/(?P<port>[a-z]{2,3}|scotland))?"
+    r"(?:/(?:deed|legalcode)(?:\.[a-z_-]+)?)?/?(?:[?#]\S*)?"
 )
 _WHOLE: Final = (
     (re.compile(r"creative commons"), "cc"),
+    (re.compile(r"\bpublic domain mark\b"), "pdm"),
+    (re.compile(r"\bpublic domain dedication\b"), ""),
     (re.compile(r"\battribution\b"), "by"),
     (re.compile(r"\bnon ?commercial\b"), "nc"),
     (re.compile(r"\bshare ?alike\b"), "sa"),
     (re.compile(r"\bno ?(?:derivs|derivatives|derivative works)\b"), "nd"),
     (re.compile(r"\bcc zero\b"), "cc0"),
-    (re.compile(r"\b(?:international|unported|generic|universal|public|license)\b"), ""),
+    (re.compile(r"\b(?:international|unported|generic|universal|public|license|deed)\b"), ""),
 )
 _NAME = re.compile(r"cc by(?P<terms>(?: (?:nc|nd|sa))*)(?: (?P<version>\d\.\d))?")
 _TWICE = re.compile(r"(.+) \((.+)\)")  # Creative Commons ... 4.0 (CC BY 4.0)
@@ -36,7 +38,7 @@ def creative_commons(said: str) -> str | None:
         name, port = address["name"], address["port"]
         if name in ("zero", "mark"):
             return "CC0-1.0" if name == "zero" else "CC-PDM-1.0"
-        return "-".join(["CC", name.upper(), address["version"], *([port.upper()] if port else [])])
+        return _by(name.split("-")[1:], address["version"], port)
     if twice := _TWICE.fullmatch(said):
         both = creative_commons(twice[1]), creative_commons(twice[2])
         return both[0] if both[0] == both[1] else None
@@ -46,8 +48,13 @@ def creative_commons(said: str) -> str | None:
     words = " ".join(words.split())
     if words in ("cc0", "cc0 1.0"):
         return "CC0-1.0"
+    if words.removeprefix("cc ") in ("pdm", "pdm 1.0"):
+        return "CC-PDM-1.0"
     if not (named := _NAME.fullmatch(words)):
         return None
-    terms = sorted(set(named["terms"].split()))  # nc stands before nd and sa
-    version = [named["version"]] if named["version"] else []
-    return "-".join(["CC-BY", *(term.upper() for term in terms), *version])
+    return _by(named["terms"].split(), named["version"])
+
+
+def _by(terms: list[str], *ends: str | None) -> str:
+    """terms: in any order; nc stands before nd and sa. ends: version and port, if known."""
+    return "-".join(["CC-BY", *sorted(set(terms)), *filter(None, ends)]).upper()

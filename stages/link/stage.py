@@ -58,7 +58,7 @@ class Link(GlobalStage):
     """Find pairs of documents of which one links to the other."""
 
     name: ClassVar[str] = "link"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     account: ClassVar[Account] = Account.ONE_TO_MANY
     reads: ClassVar[Reads] = Reads.DOCUMENTS
 

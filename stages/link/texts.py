@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import LINKED, LINKS, extended
+from corpusmill.manifests.schema import LICENCE, LINKED, LINKS, extended
 from corpusmill.manifests.shard import Shard
 from corpusmill.stages.contract import DOCUMENTS
 from corpusmill.stages.link.pairs import CHOSEN
+from corpusmill.stages.readers.licences import with_licences
 from corpusmill.stages.shuffle.row_groups import ROW_BITS, home_of, node_range, read_range
 from corpusmill.stages.shuffle.streams import DESTINATION, StreamWriter, read_streams
 
@@ -73,18 +74,20 @@ def put_together(files: Mapping[str, int], shard: Shard) -> list[Counts]:
     linked = linked.sort_by([("node", "ascending"), ("place", "ascending")])
     row = (linked["node"].to_numpy() - first).astype(np.int64)
     schemas = [schema_of(artifact) for artifact in shard.inputs[:count]]
-    names = [name for name in schemas[0].names if name not in (LINKS.name, LINKED.name)]
-    schema = extended(LINKED, of=pa.schema([schemas[0].field(name) for name in names]))
+    fields = [field for schema in schemas for field in schema if field.name != LINKED.name]
+    fields = [LICENCE if field.name == LICENCE.name else field for field in fields]
+    there = extended(*(field for field in fields if field.name != LINKS.name), of=pa.schema([]))
+    schema = extended(LINKED, of=there)
     account, seen = Counts("link"), 0
     with shard.parquet(DOCUMENTS, schema, name=shard.name.split("-", 1)[1]) as output:
         for artifact in shard.inputs[:count]:
-            for table in shard.read(artifact):
+            for table in map(with_licences, shard.read(artifact)):
                 start, stop = np.searchsorted(row, [seen, seen + table.num_rows])
                 here = row[start:stop] - seen
                 paired = len(np.unique(here))
                 account.leave_out("link.no_pair", table.num_rows - paired)
                 account.repeats += len(here) - paired
-                rows = table.select([name for name in names if name in table.column_names])
+                rows = table.select([name for name in there.names if name in table.column_names])
                 column = _structs(linked.slice(start, stop - start))
                 output.write(rows.take(pa.array(here)).append_column(LINKED, column))
                 seen += table.num_rows

@@ -35,6 +35,7 @@ from corpusmill.stages.images.tars import PICTURES
 from corpusmill.stages.readers import ReaderSettings, certain_format, read_records
 from corpusmill.stages.readers.compression import start_of, without_suffixes
 from corpusmill.stages.readers.content_type import mime_of
+from corpusmill.stages.readers.licences import with_licences
 from corpusmill.stages.readers.payloads import payload_at
 from corpusmill.stages.readers.record import source_of
 from corpusmill.stages.synthesize.postfilters import Rejection
@@ -138,7 +139,8 @@ def _unreadable(artifact: Artifact, shard: Shard, reader: ScanReader, why: Rejec
 def _from_images(artifact: Artifact, shard: Shard) -> Iterator[Scan]:
     there = schema_of(artifact).names
     columns = [name for name in _PAGES.names if name in there]
-    for row in _rows(conform(group, _PAGES) for group in shard.read(artifact, columns)):
+    groups = map(with_licences, shard.read(artifact, columns))
+    for row in _rows(conform(group, _PAGES) for group in groups):
         content, parent = row.pop(IMAGE.name), row["id"]
         copied = {name: row[name] for name in _COPIED}
         if content:
@@ -154,7 +156,7 @@ def _from_excluded(
     for group in shard.read(artifact):
         chosen = pc.is_in(group["reason"], pa.array(pdf.SCANS))
         read.leave_out("ocr.not_a_scan", pc.sum(pc.invert(chosen)).as_py() or 0)
-        for row in _rows([conform(group.filter(chosen), _LICENSED)]):
+        for row in _rows([conform(with_licences(group.filter(chosen)), _LICENSED)]):
             copied = {name: row[name] for name in _COPIED}
             try:
                 content = payload_at(row["origin"], reader.max_payload_bytes)

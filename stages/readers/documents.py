@@ -11,11 +11,20 @@ import pyarrow.compute as pc
 from corpusmill.manifests.errors import InputError, RecipeError
 from corpusmill.manifests.parquet_files import read_parquet, schema_of
 from corpusmill.manifests.receipt import Counts
-from corpusmill.manifests.schema import DOCUMENT, EXCLUSION, FAILED_PREFIX, conform, extended
+from corpusmill.manifests.schema import (
+    DOCUMENT,
+    EXCLUSION,
+    FAILED_PREFIX,
+    LICENCE,
+    conform,
+    extended,
+)
 from corpusmill.manifests.shard_names import shard_names
 from corpusmill.manifests.storage import Artifact
 from corpusmill.stages.columns.table import with_column
+from corpusmill.stages.licences.expressions import named
 from corpusmill.stages.readers import ReaderSettings, read_records
+from corpusmill.stages.readers.licences import with_licences
 
 BATCH_ROWS = 1024
 # Documents. A record that could not be read also has its reason; the others have null there.
@@ -36,12 +45,13 @@ def read_documents(
 
     also: further columns, null where absent. A raw record that could not be read has the columns
     reason (`error_read.*` or `page.too_large`), stage and detail. `kind` is actual unless the file
-    says otherwise. Raises InputError if the file as a whole cannot be read.
+    says otherwise. The licence of a raw record is spelled as `named` does. Raises InputError if the
+    file as a whole cannot be read.
     """
     schema = extended(*also, of=READ)
     if is_document_shard(artifact):
         for group in read_parquet(artifact):
-            group = conform(group, schema)
+            group = conform(with_licences(group), schema)
             for start in range(0, group.num_rows, BATCH_ROWS):
                 yield _with_kind(group.slice(start, BATCH_ROWS))
         return
@@ -57,6 +67,9 @@ def read_documents(
             "reason": error,
             "detail": records["error_detail"],
         }
+        if LICENCE.name in columns:
+            said = [named(one or "") for one in records[LICENCE.name].to_pylist()]
+            columns[LICENCE.name] = pa.array(said, LICENCE.type)
         yield _with_kind(conform(pa.table(columns), schema))
 
 

@@ -23,6 +23,7 @@ from corpusmill.stages.readers.column_values import (
     texts,
     values,
 )
+from corpusmill.stages.readers.licences import licence_said
 from corpusmill.stages.readers.nested import column_of, field_of, names_in
 from corpusmill.stages.readers.record import (
     BATCH_ROWS,
@@ -33,7 +34,6 @@ from corpusmill.stages.readers.record import (
     ReaderSettings,
     Record,
     first_said,
-    joined,
     source_of,
 )
 
@@ -116,8 +116,8 @@ def _wanted_columns(
 ) -> dict[str, tuple[str, ...]]:
     """Which of the file's columns stand for text, id, URL, date, language, path and licence.
 
-    A column of nested values has no such role, but for a list of licences; nor has one whose name
-    stands twice.
+    A column of nested values has no such role, but for licences; nor has one whose name stands
+    twice.
     """
     columns: dict[str, tuple[str, ...]] = {}
     for role in ("text", "id", "url"):
@@ -138,8 +138,8 @@ def _wanted_columns(
             columns[role] = (name,)
     for role in ("date", "language", "path", "licence"):
         names = getattr(settings, f"{role}_columns")
-        lists = role == "licence"
-        columns[role] = tuple(name for name in names if _is_side_column(schema, name, lists))
+        nested = role == "licence"
+        columns[role] = tuple(name for name in names if _is_side_column(schema, name, nested))
     text = field_of(schema, columns["text"][0])
     assert text is not None
     kind = plain_type(text.type)
@@ -151,15 +151,10 @@ def _wanted_columns(
     return columns
 
 
-def _is_side_column(schema: pa.Schema, name: str, lists: bool = False) -> bool:
-    """Whether the column can have a role. lists: it may be a list of texts."""
+def _is_side_column(schema: pa.Schema, name: str, nested: bool = False) -> bool:
+    """Whether the column can have a role. nested: it may hold lists and objects."""
     field = field_of(schema, name)
-    if field is None:
-        return False
-    kind = plain_type(field.type)
-    if lists and (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return holds_text(plain_type(kind.value_type))
-    return not pa.types.is_nested(kind)
+    return field is not None and (nested or not pa.types.is_nested(plain_type(field.type)))
 
 
 def _records(
@@ -192,10 +187,7 @@ def _records(
             first_said((column[index] for column in sides.get(role, ())), spelled)
             for role in ("url", "date", "language", "path")
         )
-        record.licence = first_said(
-            (column[index] for column in sides["licence"]),
-            lambda said: joined(said) or spelled(said),
-        )
+        record.licence = first_said((column[index] for column in sides["licence"]), licence_said)
         own_id = first_said((column[index] for column in sides.get("id", ())), identity)
         if own_id is not None:
             record.key = own_ids.key(own_id, first_row + index)

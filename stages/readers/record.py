@@ -81,7 +81,7 @@ class ReaderSettings(Settings):
         *("licence", "license", "licenses", "max_stars_repo_licenses", "detected_licenses"),
     )
     """Columns of the licence, for `code` that of the repository: SPDX ids, or a list of them. In
-    each row, the first one that holds something counts.
+    each row, the first one that names one counts.
     """
     own: str | None = None
     """`module:Class` of a reader of your own, derived from corpusmill.OwnReader. It reads every
@@ -208,15 +208,6 @@ class OwnIds:
 def first_said(values: Iterable[Any], spell: Callable[[Any], str | None]) -> str | None:
     """The first of a row's values that has a spelling."""
     return next((said for value in values if (said := spell(value)) is not None), None)
-
-
-def joined(value: Any) -> str | None:
-    """Licences that a file lists, as one expression: all of them hold. None if they are no list of
-    texts.
-    """
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        return None
-    return all_of(without_surrogates(each) for each in value)
 
 
 def all_of(licences: Iterable[str]) -> str | None:

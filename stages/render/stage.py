@@ -43,6 +43,7 @@ from corpusmill.stages.contract import (
     Reads,
 )
 from corpusmill.stages.readers.documents import count_reasons, input_shards
+from corpusmill.stages.readers.licences import with_licences
 from corpusmill.stages.render.chart import check_room
 from corpusmill.stages.render.chart_pages import DIGITS, chart_pages
 from corpusmill.stages.render.chart_settings import Charts
@@ -145,7 +146,8 @@ def render(settings: Render, shard: Shard) -> list[Counts]:
         done = 0
         for artifact in shard.inputs:
             for group in shard.read(artifact):
-                for batch in conform(group, LICENSED).to_batches(max_chunksize=BATCH_ROWS):
+                documents = conform(with_licences(group), LICENSED)
+                for batch in documents.to_batches(max_chunksize=BATCH_ROWS):
                     kept, dropped = [], []
                     for document in batch.to_pylist():
                         rows = [

@@ -17,7 +17,7 @@ from corpusmill.stages.code.stage import Code
 from corpusmill.stages.licences.expressions import is_permissive
 from corpusmill.stages.licences.names import PERMISSIVE
 from corpusmill.stages.readers import RECORD
-from corpusmill.stages.readers.record import joined
+from corpusmill.stages.readers.licences import licence_said
 from pydantic import ValidationError
 
 PYTHON = '''"""Sizes of sails."""
@@ -196,7 +196,7 @@ def test_what_people_say_becomes_an_identifier(said, wanted):
     ],
 )
 def test_of_a_list_of_licences_all_hold(listed, wanted, permissive):
-    found = expression(joined(listed) or "") or ""
+    found = expression(licence_said(listed) or "") or ""
     assert found == wanted
     assert is_permissive(found, PERMISSIVE) is permissive
 

@@ -28,14 +28,20 @@ SAID: list[tuple[Any, str | None]] = [
     ("MIT OR Apache 2.0", "MIT OR Apache-2.0"),
     (["CC BY-SA 3.0", "MIT"], "CC BY-SA 3.0 AND MIT"),
     (["", " "], None),
+    (["GPL-3.0", None], "GPL-3.0"),
+    ([{"name": "GPL-3.0"}], '{"name": "GPL-3.0"}'),
+    ([None], None),
+    ([], None),
+    ({}, None),
+    ({"name": None, "url": ""}, None),
     (None, None),
     ("", None),
     ("unknown", None),
     (4, "4"),
-    (True, None),
+    (True, "true"),
     (float("nan"), None),
-    ([1, 2], None),
-    ({"name": "MIT"}, None),
+    ([1, 2], "1 AND 2"),
+    ({"name": "MIT"}, '{"name": "MIT"}'),
     ("lone \ud800 surrogate", "lone \ufffd surrogate"),
     ("no one may copy this " * 50_000, ("no one may copy this " * 20)[:400]),
 ]
@@ -96,11 +102,13 @@ def test_a_row_names_its_licence_or_none(tmp_path, layout):
     ("column", "wanted"),
     [
         (pa.array(["CC0", None, "none"]), ["CC0-1.0", None, None]),
-        (pa.array([b"MIT", b"\xff\xfe", b""], pa.binary()), ["MIT", None, None]),
+        (pa.array([b"MIT", b"\xff\xfe", b""], pa.binary()), ["MIT", "\ufffd\ufffd", None]),
         (pa.array([["MIT", "ISC"], [], None]), ["MIT AND ISC", None, None]),
+        (pa.array([["GPL-3.0", None], [None], ["unknown"]]), ["GPL-3.0", None, None]),
         (pa.array(["MIT", "ISC", "MIT"]).dictionary_encode(), ["MIT", "ISC", "MIT"]),
         (pa.array([1, 2, None]), ["1", "2", None]),
-        (pa.array([{"a": 1}] * 3), [None] * 3),
+        (pa.array([{"a": 1}, {"a": None}, None]), ['{"a": 1}', None, None]),
+        (pa.array([[{"a": "b"}], [], None]), ['{"a": "b"}', None, None]),
         (pa.array(["x" * 1_000_000, "MIT", None]), ["x" * 400, "MIT", None]),
     ],
 )
@@ -129,6 +137,31 @@ def test_a_corpus_has_a_licence_for_rows_that_name_none(tmp_path):
     assert licences_of(tmp_path / "out", "excluded") == ["CC-BY-4.0"]
     with pytest.raises(CorpusmillError, match="names no licence"):
         run("images", {"reader": {"licence": "unknown"}}, tmp_path / "no", path)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [["GPL-3.0", None], [{"name": "GPL-3.0"}], {"name": "CC-BY-NC-4.0"}, b"\xffGPL", True, 7],
+)
+def test_a_licence_in_an_odd_shape_does_not_become_that_of_the_corpus(tmp_path, said):
+    settings = {**SETTINGS, "reader": {"licence": "CC-BY-4.0"}, "licences": ["CC-BY-4.0"]}
+    path = as_parquet(tmp_path, {"license": pa.array([said, None])})
+    run("images", settings, tmp_path / "out", path)
+    assert licences_of(tmp_path / "out") == ["CC-BY-4.0"]
+    (gone,) = rows_of(tmp_path / "out", "excluded")
+    assert gone["reason"] == "images.unwanted_licence"
+    assert gone["licence"] not in (None, "CC-BY-4.0")
+
+
+@pytest.mark.parametrize("asked", ["unknown", "", "CC-BY-4.0 OR MIT", "MIT/Apache-2.0"])
+def test_wanted_licences_that_could_keep_nothing_are_refused(tmp_path, asked):
+    path = as_json(tmp_path, ["CC-BY-4.0"])
+    for verb, settings in (
+        ("images", {**SETTINGS, "licences": ["MIT", asked]}),
+        ("code", {"permissive": ["MIT", asked]}),
+    ):
+        with pytest.raises(CorpusmillError, match=f"is {asked!r}, which names (no licence|sever)"):
+            run(verb, settings, tmp_path / verb, path)
 
 
 def test_only_wanted_licences_are_kept_and_the_others_spare_their_near_images(tmp_path):

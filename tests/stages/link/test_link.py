@@ -76,6 +76,25 @@ def test_a_link_to_a_document_of_another_shard_makes_a_pair(tmp_path):
     assert not verify(str(tmp_path / "out")).problems
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_documents_that_link_keep_their_licence_if_only_one_file_of_the_shard_has_some(
+    tmp_path, first
+):
+    second = "b" if first == "a" else "a"
+    linking = {first: page(first, "c"), second: page(second, "d")}
+    paths = []
+    for folder, row in enumerate([*linking.values(), page("c"), page("d")]):
+        table = conform(pa.Table.from_pylist([row]), extended(LINKS))
+        if row == linking["a"]:
+            table = table.append_column("licence", pa.array([["CC BY 4.0", None]]))
+        (tmp_path / str(folder)).mkdir()
+        paths.append(str(tmp_path / str(folder) / "00.parquet"))
+        pq.write_table(table, paths[-1])
+    _, pairs, rows = run(tmp_path / "out", tuple(map(storage.artifact_of, paths)))
+    assert {pair[:2] for pair in pairs} == {(first, "c"), (second, "d")}
+    assert {row["id"][0]: row["licence"] for row in rows} == {"a": "CC-BY-4.0", "b": None}
+
+
 def test_two_pages_that_link_to_each_other_are_one_pair(tmp_path):
     documents = files(tmp_path / "in", {"00": [page("a", "b")], "01": [page("b", "a")]})
     manifest, pairs, _ = run(tmp_path / "out", documents, pairs_per_document=5)

@@ -164,8 +164,18 @@ def test_a_picture_that_pdfium_cannot_decode_is_no_blank_page(tmp_path):
     assert seen == []
 
 
-@pytest.mark.parametrize("licences", [None, ["CC-BY-4.0", "MIT", None]])
-def test_rows_of_images_lead_to_their_parent_and_keep_its_licence(tmp_path, licences):
+@pytest.mark.parametrize(
+    ("column", "licences"),
+    [
+        (None, [None] * 3),
+        (["CC-BY-4.0", "MIT", None], ["CC-BY-4.0", "MIT", None]),
+        ([["CC BY 4.0", "MIT"], ["GPL-3.0", None], []], ["CC-BY-4.0 AND MIT", "GPL-3.0", None]),
+        ([{"name": "MIT"}, None, {"name": None}], ['{"name": "MIT"}', None, None]),
+        ([4, None, 5], ["4", None, "5"]),
+        (pa.array(["MIT", "ISC", None]).dictionary_encode(), ["MIT", "ISC", None]),
+    ],
+)
+def test_rows_of_images_lead_to_their_parent_and_keep_its_licence(tmp_path, column, licences):
     rows = [
         {"id": f"row {number}", "text": "what a caption says", "source": "s", "kind": "actual"}
         for number in range(3)
@@ -173,8 +183,9 @@ def test_rows_of_images_lead_to_their_parent_and_keep_its_licence(tmp_path, lice
     table = pa.Table.from_pylist(rows, DOCUMENT).append_column(
         IMAGE, pa.array([IMAGES[0], None, IMAGES[1]], IMAGE.type)
     )
-    if licences:
-        table = table.append_column(LICENCE, pa.array(licences))
+    if column is not None:
+        column = column if isinstance(column, pa.Array) else pa.array(column)
+        table = table.append_column(LICENCE.name, column)
     pq.write_table(table, tmp_path / "images.parquet")
     kept, excluded, _ = read(tmp_path, tmp_path / "images.parquet")
     assert [(row["text"], row["lineage"]["parent"]) for row in kept] == [
@@ -182,10 +193,8 @@ def test_rows_of_images_lead_to_their_parent_and_keep_its_licence(tmp_path, lice
         (TEXTS[1], "row 2"),
     ]
     assert [row["reason"] for row in excluded] == ["ocr.no_image"]
-    assert [row["licence"] for row in kept] == (
-        [licences[0], licences[2]] if licences else [None] * 2
-    )
-    assert [row["licence"] for row in excluded] == [licences[1] if licences else None]
+    assert [row["licence"] for row in kept] == [licences[0], licences[2]]
+    assert [row["licence"] for row in excluded] == [licences[1]]
     assert not {row["id"] for row in kept} & {row["id"] for row in rows}
 
 
