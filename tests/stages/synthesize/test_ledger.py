@@ -62,7 +62,7 @@ def test_every_length_of_a_torn_tail_costs_the_last_answer_only(tmp_path):
         whole = os.path.getsize(tmp_path / "answers.jsonl")
         known.add(replace(REQUEST, seed=8), ANSWER)
     data = (tmp_path / "answers.jsonl").read_bytes()
-    for length in range(whole, len(data), 7):
+    for length in [*range(whole, len(data) - 1, 7), len(data) - 2]:
         (tmp_path / "answers.jsonl").write_bytes(data[:length])
         with ledger(str(tmp_path)) as again:
             assert again.get(REQUEST) == ANSWER
@@ -70,6 +70,18 @@ def test_every_length_of_a_torn_tail_costs_the_last_answer_only(tmp_path):
             again.add(replace(REQUEST, seed=9), ANSWER)
         with ledger(str(tmp_path)) as after:
             assert after.get(REQUEST) == after.get(replace(REQUEST, seed=9)) == ANSWER
+
+
+def test_an_answer_that_lost_its_line_end_alone_is_whole(tmp_path):
+    with ledger(str(tmp_path)) as known:
+        known.add(REQUEST, ANSWER)
+    file = tmp_path / "answers.jsonl"
+    file.write_bytes(file.read_bytes()[:-1])
+    with ledger(str(tmp_path)) as again:
+        assert again.get(REQUEST) == ANSWER
+        again.add(replace(REQUEST, seed=8), ANSWER)
+    with ledger(str(tmp_path)) as after:
+        assert after.get(REQUEST) == after.get(replace(REQUEST, seed=8)) == ANSWER
 
 
 def test_a_damaged_answer_is_asked_for_again(tmp_path):
