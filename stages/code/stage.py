@@ -53,7 +53,7 @@ class Code(MapStage):
     """Read program files and keep licensed, handwritten ones that parse."""
 
     name: ClassVar[str] = "code"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: ReaderSettings = ReaderSettings()

@@ -7,8 +7,8 @@ from typing import Any, Self
 from corpusmill.manifests.settings import Settings
 from corpusmill.stages.licences.asked import names_none
 from corpusmill.stages.licences.expressions import is_permissive, named
-from corpusmill.stages.readers.licences import licence_said
-from corpusmill.stages.readers.record import DEFAULTS, first_said, without_surrogates
+from corpusmill.stages.readers.licences import licence_of
+from corpusmill.stages.readers.record import DEFAULTS, without_surrogates
 from pydantic import PositiveInt, model_validator
 
 NO_IMAGE, NO_TEXT, SEVERAL = "images.no_image", "images.no_text", "images.several_images"
@@ -28,7 +28,8 @@ class PairReader(Settings):
     """Column of the URL. May be absent."""
     licence_columns: tuple[str, ...] = DEFAULTS["licence_columns"]
     """Columns of the licence: SPDX ids, common names, addresses of Creative Commons, or a list
-    of them. In each row, the first one that names one counts. May be absent."""
+    of them. In each row, the first one that names one counts. Without a column of that name, one
+    that differs in case counts. A Parquet file has one of them, unless this is the default."""
     licence: str | None = None
     """The licence of pairs whose row names none, such as CC-BY-4.0."""
     max_image_bytes: PositiveInt = 64 << 20
@@ -42,8 +43,7 @@ class PairReader(Settings):
 
     def licence_of(self, row: Mapping[str, Any]) -> str | None:
         """The licence that a row names: in SPDX terms if they are known, else in its own words."""
-        said = first_said(map(row.get, self.licence_columns), licence_said)
-        return named(said or "")
+        return named(licence_of(row, self.licence_columns) or "")
 
 
 @dataclass(frozen=True)

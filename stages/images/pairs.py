@@ -8,7 +8,7 @@ reason, so later rows keep their own images.
 
 import errno
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,6 +25,8 @@ from corpusmill.stages.licences.expressions import named
 from corpusmill.stages.readers.column_values import spelled, texts, values
 from corpusmill.stages.readers.compression import opened, without_suffixes
 from corpusmill.stages.readers.jsonl import rows as json_rows
+from corpusmill.stages.readers.licences import licence_columns
+from corpusmill.stages.readers.nested import column_of
 
 BATCH_ROWS = 64
 # Errors that say something about a file's name. Others say something about the storage.
@@ -133,14 +135,15 @@ def _from_parquet(path: str, reader: PairReader) -> Iterator[Pair]:
                     "set the reader's image_column and text_column",
                 )
         columns = [reader.image_column, reader.text_column]
-        also = dict.fromkeys((reader.url_column, *reader.licence_columns))
-        columns += [name for name in also if there.count(name) == 1 and name not in columns]
+        licences = licence_columns(path, file.schema_arrow, reader.licence_columns)
+        url = [reader.url_column] if there.count(reader.url_column) == 1 else []
+        columns = list(dict.fromkeys((*columns, *url, *licences)))
         row = 0
         for group in range(file.num_row_groups):
             end = row + file.metadata.row_group(group).num_rows
             try:
                 for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns):
-                    yield from _of_batch(batch, row, reader)
+                    yield from _of_batch(batch, row, reader, licences)
                     row += batch.num_rows
             except (pa.ArrowException, OSError) as error:
                 source.check()
@@ -150,10 +153,12 @@ def _from_parquet(path: str, reader: PairReader) -> Iterator[Pair]:
                 row = end
 
 
-def _of_batch(batch: pa.RecordBatch, first: int, reader: PairReader) -> Iterator[Pair]:
+def _of_batch(
+    batch: pa.RecordBatch, first: int, reader: PairReader, licence_names: Sequence[str]
+) -> Iterator[Pair]:
     column = {name: batch.column(name) for name in batch.schema.names}
     urls = values(column[reader.url_column]) if reader.url_column in column else []
-    licences = {name: values(column[name]) for name in reader.licence_columns if name in column}
+    licences = {name: values(column_of(batch, name)) for name in licence_names}
     written = texts(column[reader.text_column])
     for number, image in enumerate(values(column[reader.image_column])):
         if isinstance(image, Mapping):  # as Hugging Face's datasets store images

@@ -70,7 +70,7 @@ class Images(GlobalStage):
     """Read pairs of image and text, and filter the images."""
 
     name: ClassVar[str] = "images"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads: ClassVar[Reads] = Reads.RECORDS
 
     reader: PairReader = PairReader()

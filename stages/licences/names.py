@@ -77,7 +77,6 @@ SPOKEN: Final = {
     "mulan permissive software license 2": "MulanPSL-2.0",
     "new bsd": "BSD-3-Clause",
     "postgresql license": "PostgreSQL",
-    "public domain": "CC0-1.0",
     "universal permissive license 1.0": "UPL-1.0",
     "university of illinois/ncsa open source license": "NCSA",
     "vim license": "Vim",

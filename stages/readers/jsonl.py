@@ -19,7 +19,7 @@ from corpusmill.manifests.storage import Artifact
 from corpusmill.manifests.watched import Watched
 from corpusmill.stages.readers.compression import opened
 from corpusmill.stages.readers.json_array import is_array, items
-from corpusmill.stages.readers.licences import licence_said
+from corpusmill.stages.readers.licences import licence_of
 from corpusmill.stages.readers.nested import has, names_of, value_of
 from corpusmill.stages.readers.record import (
     DEFAULTS,
@@ -156,7 +156,7 @@ def _parsed(
     blank.date = first_said(map(get, settings.date_columns), _scalar)
     blank.language = first_said(map(get, settings.language_columns), _scalar)
     blank.path_inside = first_said(map(get, settings.path_columns), _scalar)
-    blank.licence = first_said(map(get, settings.licence_columns), licence_said)
+    blank.licence = licence_of(value, settings.licence_columns)
     own_id = _scalar(get(settings.id_column))
     if own_id is not None:
         blank.key = own_ids.key(own_id, blank.place.row or 0)

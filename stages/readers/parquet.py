@@ -23,7 +23,7 @@ from corpusmill.stages.readers.column_values import (
     texts,
     values,
 )
-from corpusmill.stages.readers.licences import licence_said
+from corpusmill.stages.readers.licences import licence_columns, licence_said
 from corpusmill.stages.readers.nested import column_of, field_of, names_in
 from corpusmill.stages.readers.record import (
     BATCH_ROWS,
@@ -41,8 +41,8 @@ _UNREADABLE = (*FAILURES, OSError)
 
 
 def read_parquet_records(artifact: Artifact, settings: ReaderSettings) -> Iterator[Record]:
-    """Raises InputError if the file is no Parquet, lacks the text column (or a named id or URL
-    column), or has no text in it.
+    """Raises InputError if the file is no Parquet, lacks the text column (or a named id, URL or
+    licence column), or has no text in it.
 
     A damaged row group costs one row for each of its records.
     """
@@ -136,10 +136,10 @@ def _wanted_columns(
             )
         if role == "text" or _is_side_column(schema, name):
             columns[role] = (name,)
-    for role in ("date", "language", "path", "licence"):
+    for role in ("date", "language", "path"):
         names = getattr(settings, f"{role}_columns")
-        nested = role == "licence"
-        columns[role] = tuple(name for name in names if _is_side_column(schema, name, nested))
+        columns[role] = tuple(name for name in names if _is_side_column(schema, name))
+    columns["licence"] = licence_columns(path, schema, settings.licence_columns)
     text = field_of(schema, columns["text"][0])
     assert text is not None
     kind = plain_type(text.type)
@@ -151,10 +151,10 @@ def _wanted_columns(
     return columns
 
 
-def _is_side_column(schema: pa.Schema, name: str, nested: bool = False) -> bool:
-    """Whether the column can have a role. nested: it may hold lists and objects."""
+def _is_side_column(schema: pa.Schema, name: str) -> bool:
+    """Whether the column can have a role other than text and licence."""
     field = field_of(schema, name)
-    return field is not None and (nested or not pa.types.is_nested(plain_type(field.type)))
+    return field is not None and not pa.types.is_nested(plain_type(field.type))
 
 
 def _records(

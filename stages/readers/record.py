@@ -81,7 +81,8 @@ class ReaderSettings(Settings):
         *("licence", "license", "licenses", "max_stars_repo_licenses", "detected_licenses"),
     )
     """Columns of the licence, for `code` that of the repository: SPDX ids, or a list of them. In
-    each row, the first one that names one counts.
+    each row, the first one that names one counts. Without a column of that name, one that differs
+    in case counts. A Parquet file has one of them, unless this is the default.
     """
     own: str | None = None
     """`module:Class` of a reader of your own, derived from corpusmill.OwnReader. It reads every

@@ -8,14 +8,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpusmill.manifests.errors import CorpusmillError
+from corpusmill.manifests.errors import CorpusmillError, InputError
 from corpusmill.manifests.looking.sample import sample, sample_text
 from corpusmill.manifests.looking.trace import trace
 from corpusmill.manifests.looking.trace_text import trace_text
 from corpusmill.manifests.looking.verify import verify
+from corpusmill.manifests.storage import Artifact
 from corpusmill.report.reading.run import Run
 from corpusmill.report.sections.chains import chains
 from corpusmill.report.sections.shares import shares
+from corpusmill.stages.images.pair import PairReader
+from corpusmill.stages.images.pairs import read_pairs
 
 from tests.stages.images.test_stage import SETTINGS, picture
 from tests.stages.small_corpus import rows_of, run, small_tokenizer
@@ -125,6 +128,52 @@ def test_the_first_column_that_holds_something_counts_and_settings_name_others(t
     settings = {**SETTINGS, "reader": {"licence_columns": ["terms"]}}
     run("images", settings, tmp_path / "other", path)
     assert licences_of(tmp_path / "other") == ["CC0-1.0"] * 2
+
+
+@pytest.mark.parametrize("layout", [as_json, as_tar])
+def test_the_case_of_a_column_does_not_matter(tmp_path, layout):
+    path = layout(tmp_path, ["MIT", None])
+    settings = {**SETTINGS, "reader": {"licence_columns": ["License"]}}
+    run("images", settings, tmp_path / "out", path)
+    assert licences_of(tmp_path / "out") == ["MIT", None]
+
+
+def test_in_parquet_a_column_in_other_case_counts_and_the_exact_one_first(tmp_path):
+    columns = {"LICENCE": ["GPL-3.0", "GPL-3.0"], "License": ["ISC", None], "licence": ["MIT"] * 2}
+    run("images", SETTINGS, tmp_path / "out", as_parquet(tmp_path, columns))
+    assert licences_of(tmp_path / "out") == ["MIT", "MIT"]
+    del columns["licence"]
+    run("images", SETTINGS, tmp_path / "other", as_parquet(tmp_path, columns))
+    assert licences_of(tmp_path / "other") == ["GPL-3.0", "GPL-3.0"]
+    about = pa.array([{"License": "ISC"}, {"License": None}])
+    settings = {**SETTINGS, "reader": {"licence_columns": ["about.license"]}}
+    run("images", settings, tmp_path / "inner", as_parquet(tmp_path, {"about": about}))
+    assert licences_of(tmp_path / "inner") == ["ISC", None]
+
+
+def test_a_parquet_file_without_the_named_column_is_refused(tmp_path):
+    path = as_parquet(tmp_path, {"rights": ["MIT", "ISC"]})
+    run("images", SETTINGS, tmp_path / "usual", path)
+    assert licences_of(tmp_path / "usual") == [None, None]
+    reader = PairReader(licence_columns=("terms",))
+    with pytest.raises(InputError, match="no column 'terms'; it has image, text, rights"):
+        list(read_pairs(Artifact(path, "", 0), reader))
+
+
+def test_public_domain_is_no_cc0(tmp_path):
+    path = as_json(tmp_path, ["public domain", "CC0"])
+    run("images", {**SETTINGS, "licences": ["CC0-1.0"]}, tmp_path / "out", path)
+    assert licences_of(tmp_path / "out") == ["CC0-1.0"]
+    assert licences_of(tmp_path / "out", "excluded") == ["public domain"]
+
+
+def test_a_ported_licence_is_kept_if_it_is_named_so(tmp_path):
+    path = as_json(tmp_path, ["CC BY-SA 3.0 DE", "CC BY-SA 3.0"])
+    run("images", {**SETTINGS, "licences": ["CC-BY-SA-3.0"]}, tmp_path / "plain", path)
+    assert licences_of(tmp_path / "plain") == ["CC-BY-SA-3.0"]
+    assert licences_of(tmp_path / "plain", "excluded") == ["CC BY-SA 3.0 DE"]
+    run("images", {**SETTINGS, "licences": ["CC BY-SA 3.0 DE"]}, tmp_path / "ported", path)
+    assert licences_of(tmp_path / "ported") == ["CC BY-SA 3.0 DE"]
 
 
 def test_a_corpus_has_a_licence_for_rows_that_name_none(tmp_path):

@@ -61,6 +61,8 @@ def test_a_spelling_becomes_its_identifier(said, wanted):
         "https://creativecommons.org/licenses/by/4.0/?a=1 but not the images",
         "Public Domain Mark 1.0 except the logo",
         "deed",
+        "public domain",
+        "Public Domain",
     ],
 )
 def test_other_words_stay_as_they_are(said):

@@ -254,3 +254,20 @@ def test_a_bad_value_in_json_costs_that_value(tmp_path, side, date, role):
 def test_a_text_in_json_that_is_not_utf8_costs_its_row(tmp_path, text):
     (row,) = rows_of(put(tmp_path, "a.jsonl", b'{"date": "2020", "text": %s}' % text))
     assert row["error"] == "error_read.utf8"
+
+
+@pytest.mark.parametrize("name", ["Licence", "License", "LICENSES"])
+def test_the_case_of_a_column_of_licences_does_not_matter(tmp_path, name):
+    said = ["MIT", None, "ISC"]
+    assert [row["licence"] for row in rows(tmp_path, **{name: said})] == said
+    lines = [json.dumps({"text": "one", name: one}) for one in said]
+    found = rows_of(put(tmp_path, "a.jsonl", "\n".join(lines).encode()))
+    assert [row["licence"] for row in found] == said
+
+
+def test_columns_of_licences_that_are_set_must_be_there(tmp_path):
+    assert [row["licence"] for row in rows(tmp_path, rights=TEXTS)] == [None] * 3
+    asked = {"licence_columns": ("terms", "Rights")}
+    assert [row["licence"] for row in rows(tmp_path, settings=asked, rights=TEXTS)] == TEXTS
+    with pytest.raises(InputError, match="no column 'terms'; it has text, rights"):
+        rows(tmp_path, settings={"licence_columns": ("terms",)}, rights=TEXTS)
