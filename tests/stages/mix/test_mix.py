@@ -23,11 +23,19 @@ def run(verb, folder, settings, *inputs):
     return run_step(Step(verb, verb, (), settings), inputs, str(folder), InlineRunner())
 
 
+def write_rows(path, texts):
+    """Rows with ids of their own: else ids, and so what is learnt, depend on the folder."""
+    rows = [{"id": f"row {number}", "text": text} for number, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
 def pooled(folder, max_epochs=1, **texts):
     """The output of pack, of a blend of all texts of some sources."""
     sources = {
         name: {
-            "input": str(write_lines(folder / f"{name}.jsonl", found)),
+            "input": str(write_rows(folder / f"{name}.jsonl", found)),
+            "reader": {"source": name},
             "max_epochs": max_epochs,
         }
         for name, found in texts.items()
