@@ -1,5 +1,6 @@
 """How pages look: the settings of their paper, and the look of one page, which its seed draws."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -10,6 +11,7 @@ from corpusmill.manifests.settings import Settings
 from corpusmill.stages.render.blocks import Kind
 from corpusmill.stages.render.fonts import Face, ascent
 from corpusmill.stages.render.mathtext import STYLES
+from PIL import Image
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 HEADING_SCALE = 1.3
@@ -121,3 +123,13 @@ def draw_look(rng: np.random.Generator, faces: Sequence[Face], paper: Paper) -> 
         else int(rng.integers(paper.min_jpeg_quality, 96)),
         noise_seed=int(rng.integers(1 << 31)),
     )
+
+
+def image_file(page: Image.Image, look: Look) -> bytes:
+    """The page as a JPEG file of the look's quality; without a quality, as a PNG file."""
+    file = io.BytesIO()
+    if look.quality is None:
+        page.save(file, "PNG", compress_level=1)
+    else:
+        page.save(file, "JPEG", quality=look.quality)
+    return file.getvalue()

@@ -5,7 +5,6 @@ the page's number. So a page has the same bytes wherever and whenever it is made
 Pillow, matplotlib and fonts.
 """
 
-import io
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from corpusmill.stages.render.fonts import advance, draws_all, shape
 from corpusmill.stages.render.formulas import Span
 from corpusmill.stages.render.grid import typeset
 from corpusmill.stages.render.lines import Line, wrapped
-from corpusmill.stages.render.look import Look, Paper
+from corpusmill.stages.render.look import Look, Paper, image_file
 from PIL import Image, ImageDraw, ImageFilter
 
 if TYPE_CHECKING:
@@ -138,12 +137,7 @@ def image(
         levels = np.float32(look.noise) * _cut_grain(look.noise_seed, paper)
         levels += np.asarray(page)
         page = Image.fromarray(levels.clip(0, 255, out=levels).astype(np.uint8))
-    file = io.BytesIO()
-    if look.quality is None:
-        page.save(file, "PNG", compress_level=1)
-    else:
-        page.save(file, "JPEG", quality=look.quality)
-    return file.getvalue()
+    return image_file(page, look)
 
 
 def _write(pen: ImageDraw.ImageDraw, item: PlacedLine, look: Look) -> None:

@@ -1,11 +1,10 @@
 """The picture of a scene of shapes, in colour."""
 
-import io
 import math
 from collections.abc import Iterator
 
 import numpy as np
-from corpusmill.stages.render.look import Look, Paper
+from corpusmill.stages.render.look import Look, Paper, image_file
 from corpusmill.stages.render.shapes import Scene, Thing
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -48,12 +47,7 @@ def picture(scene: Scene, look: Look, paper: Paper) -> bytes:
         grain = rng.standard_normal((paper.height, paper.width, 1), dtype=np.float32)
         levels = np.asarray(page) + np.float32(look.noise) * grain
         page = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
-    file = io.BytesIO()
-    if look.quality is None:
-        page.save(file, "PNG", compress_level=1)
-    else:
-        page.save(file, "JPEG", quality=look.quality)
-    return file.getvalue()
+    return image_file(page, look)
 
 
 def _draw(pen: ImageDraw.ImageDraw, thing: Thing, colour: tuple[int, int, int]) -> None:
